@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_intseg.core.volume import Volume
+from napari_intseg.io import itk
 from napari_intseg.io.output_files import check_journal, write_beside
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_labels
@@ -166,3 +167,36 @@ def test_a_journal_of_other_work_is_not_replaced_unasked(tmp_path):
         check_journal(tmp_path / "l.tif", overwrite=False)
     check_journal(tmp_path / "l.tif", overwrite=True)
     check_journal(tmp_path / "m.tif", overwrite=False)
+
+
+class Asked(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", [*VOLUMES, *FLAT])
+def test_what_is_stopped_at_any_step_leaves_the_old_whole_and_nothing_beside(
+    tmp_path, name, monkeypatch
+):
+    monkeypatch.setattr(itk, "_PACKED_BYTES", 400)
+    made = np.random.default_rng(0).integers(0, 4, (8, 9) if name in FLAT else (3, 8, 9))
+    like, path, steps = Volume(np.zeros(made.shape, np.uint8)), tmp_path / name, []
+    write_labels(path, made, like, check=lambda: steps.append(1))
+    assert len(steps) > 1
+
+    def content():
+        return {p: p.read_bytes() if p.is_file() else b"" for p in tmp_path.rglob("*")}
+
+    before = content()
+    for last in range(len(steps)):
+        left = iter(range(last))
+
+        def check(left=left):
+            if next(left, None) is None:
+                raise Asked
+
+        with pytest.raises(Asked):
+            write_labels(path, made[::-1], like, overwrite=True, check=check)
+        assert content() == before
+    if name in ("a.geojson", "a.json", "a.nii.gz"):
+        # not only before and after: by objects, planes or pieces
+        assert len(steps) > 2

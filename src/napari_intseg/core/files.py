@@ -29,6 +29,13 @@ _OLD_JOURNAL = re.compile(r"\..+\.journal\.jsonl\.\d+\.part")
 _STALE_S = 86_400.0
 
 
+def go_on() -> None:
+    """Do nothing: what writers call between their steps unless they are given something to ask.
+
+    What is called may raise to end them; then what was there before stays.
+    """
+
+
 @contextmanager
 def hidden_folder(folder: Path) -> Iterator[Path]:
     """Give an empty hidden folder inside a folder, to write in; it is removed at the end.

@@ -3,7 +3,7 @@
 import colorsys
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_intseg.core.files import go_on
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
@@ -240,6 +241,7 @@ def write_coco(
     *,
     shape: Shape = "auto",
     names: Mapping[int, str] | None = None,
+    check: Callable[[], None] = go_on,
 ) -> None:
     """Write labels as COCO instance annotations; an object's label is its id.
 
@@ -255,6 +257,8 @@ def write_coco(
         for objects that have some, "polygon" fills them.
     names : mapping of int to str, optional
         What objects are called: each name is a category, "object" is that of the others.
+    check : callable
+        Called before each object; it may raise.
 
     Raises
     ------
@@ -277,6 +281,10 @@ def write_coco(
     called = {n: word for n, word in (names or {}).items() if word and n in numbers}
     words = dict.fromkeys((_OBJECT, *sorted(called.values())))
     kinds = {word: number for number, word in enumerate(words, 1)}
+    annotations = []
+    for n in numbers:
+        check()
+        annotations.append(_annotation(labels == n, n, shape, kinds[called.get(n, _OBJECT)]))
     content = {
         "info": {"description": "Labels of napari-intseg"},
         "licenses": [],
@@ -284,9 +292,7 @@ def write_coco(
         "categories": [
             {"id": number, "name": word, "supercategory": ""} for word, number in kinds.items()
         ],
-        "annotations": [
-            _annotation(labels == n, n, shape, kinds[called.get(n, _OBJECT)]) for n in numbers
-        ],
+        "annotations": annotations,
     }
     path.write_text(json.dumps(content), encoding="utf-8")
 
@@ -331,6 +337,7 @@ def write_geojson(
     time_step_s: float | None = None,
     *,
     names: Mapping[int, str] | None = None,
+    check: Callable[[], None] = go_on,
 ) -> None:
     """Write labels as polygons with holes along pixel edges; planes go into QuPath's `plane`.
 
@@ -346,6 +353,8 @@ def write_geojson(
         That there is time; the format holds numbers of time points, not their distance.
     names : mapping of int to str, optional
         What objects are called: their `name`, and their `classification` in QuPath.
+    check : callable
+        Called before each object; it may raise.
 
     References
     ----------
@@ -358,7 +367,9 @@ def write_geojson(
         feature
         for t, time in enumerate(times)
         for z, plane in enumerate(time if like.ndim == 3 else time[np.newaxis])
-        for feature in _features(plane, None if is_flat else {"c": -1, "z": z, "t": t}, names or {})
+        for feature in _features(
+            plane, None if is_flat else {"c": -1, "z": z, "t": t}, names or {}, check
+        )
     ]
     content = {"type": "FeatureCollection", "features": features}
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -369,7 +380,12 @@ MAP = ".map.geojson"
 
 
 def write_map(
-    path: Path, labels: Array, like: Volume, *, names: Mapping[int, str] | None = None
+    path: Path,
+    labels: Array,
+    like: Volume,
+    *,
+    names: Mapping[int, str] | None = None,
+    check: Callable[[], None] = go_on,
 ) -> None:
     """Write labels of a GeoTIFF as polygons in the coordinates of its map, as GIS programs read.
 
@@ -383,6 +399,8 @@ def write_map(
         file names none, the coordinates are all that is told.
     names : mapping of int to str, optional
         What objects are called: their `name` and their `class`.
+    check : callable
+        Called before each object; it may raise.
 
     Raises
     ------
@@ -397,7 +415,7 @@ def write_map(
             f"{str(source)!r}. Write .geojson, whose polygons are in pixels."
         )
     (a, b, c, d, e, f), system = place
-    features = _features(labels, None, names or {})
+    features = _features(labels, None, names or {}, check)
     for one in features:
         several = one["geometry"]["type"] == "MultiPolygon"
         parts = one["geometry"]["coordinates"] if several else [one["geometry"]["coordinates"]]
@@ -413,7 +431,10 @@ def write_map(
 
 
 def _features(
-    plane: Array, where: dict[str, int] | None, names: Mapping[int, str]
+    plane: Array,
+    where: dict[str, int] | None,
+    names: Mapping[int, str],
+    check: Callable[[], None],
 ) -> list[dict[str, Any]]:
     numbers = [int(n) for n in np.unique(plane) if n]
     # find_objects makes one box for every number up to the largest: ranks keep that list short
@@ -421,6 +442,7 @@ def _features(
     ranks[plane == 0] = 0
     found = []
     for number, box in zip(numbers, ndimage.find_objects(ranks), strict=True):
+        check()
         row, col = box[0].start, box[1].start
         parts = [
             [_closed(ring, col, row) for ring in (part.outer, *part.holes)]

@@ -1,14 +1,13 @@
 """NIfTI, NRRD and MetaImage through SimpleITK."""
 
 import errno
-import gzip
 import math
 import os
 import re
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import SimpleITK
 
 from napari_intseg.core.affine import spacing_of
-from napari_intseg.core.files import HIDDEN
+from napari_intseg.core.files import HIDDEN, go_on
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
@@ -47,6 +46,9 @@ from napari_intseg.io.source import (
 )
 from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import SpaceUnits, metaimage_units, scaled
+
+# packed at a time, within some 0.2 s
+_PACKED_BYTES = 1 << 22
 
 # PLUS keeps a transformation of each frame in the header; 100,000 frames fit
 _HEADER_BYTES = 1 << 24
@@ -364,12 +366,14 @@ def write_itk(
     time_step_s: float | None = None,
     *,
     is_labels: bool = True,
+    check: Callable[[], None] = go_on,
 ) -> None:
     """Write labels, or an image, on the grid of `like`, the geometry bit for bit that of its file.
 
     A last axis that `like` does not have holds colours. The first one is time if a step is given,
     0 if it is not known; a flat series gets one plane, since these formats have time as a fourth
-    axis only.
+    axis only. `check` is called between steps, of NIfTI for each piece that is packed; what it
+    raises ends the writing.
 
     Raises
     ------
@@ -387,13 +391,14 @@ def write_itk(
     sheared = not geometry.is_orthogonal()
     image = _placed(labels, geometry, time_step_s, straight=is_nifti and sheared)
     if is_nifti:
-        _write_nifti(path, image, like, time_step_s, is_labels=is_labels)
+        _write_nifti(path, image, like, time_step_s, is_labels=is_labels, check=check)
         return
     if is_labels:
         # a line of its own in both formats: other programs pass over a key that they do not know
         image.SetMetaData(MARK, LABELS)
     try:
         _write(image, path)
+        check()
         if path.name.lower().endswith(_NRRD_ENDINGS):
             if time_step_s is not None:
                 put_time(path)
@@ -477,7 +482,13 @@ def _placed(
 
 
 def _write_nifti(
-    path: Path, image: Any, like: Volume, time_step_s: float | None, *, is_labels: bool
+    path: Path,
+    image: Any,
+    like: Volume,
+    time_step_s: float | None,
+    *,
+    is_labels: bool,
+    check: Callable[[], None],
 ) -> None:
     source = like.source if isinstance(like, FileVolume) else None
     # uncompressed first: the header is corrected in its bytes, then the whole is compressed once
@@ -503,9 +514,13 @@ def _write_nifti(
     if is_labels:
         put_intent(content)
     if path.name.lower().endswith(".gz"):
-        # without a time stamp, so that the same labels make the same file
-        # 6 is zlib's own default level;
-        path.write_bytes(gzip.compress(content, compresslevel=6, mtime=0))
+        # 31 asks for gzip's header, without a time stamp: the same labels make the same file
+        packer = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, wbits=31)
+        with path.open("wb") as file:
+            for at in range(0, len(content), _PACKED_BYTES):
+                check()
+                file.write(packer.compress(content[at : at + _PACKED_BYTES]))
+            file.write(packer.flush())
     else:
         path.write_bytes(content)
 

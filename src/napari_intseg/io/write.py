@@ -100,7 +100,7 @@ def check_fits(path: str | Path, like: Volume) -> None:
         origin_of(like)
 
 
-def write_labels(
+def write_labels(  # noqa: PLR0913 - what a file of labels is to say, in one call
     path: str | Path,
     labels: Array,
     like: Volume,
@@ -110,6 +110,7 @@ def write_labels(
     names: Mapping[int, str] | None = None,
     algorithm: str = PRODUCT,
     time_step_s: float = 0.0,
+    check: Callable[[], None] = files.go_on,
 ) -> None:
     """Write labels, or a mask, onto the grid of an image.
 
@@ -139,6 +140,9 @@ def write_labels(
         What the objects are called, for DICOM, COCO and GeoJSON, and what made them, for DICOM.
     time_step_s : float, default 0.0
         Seconds between the time points; 0 if it is not known.
+    check : callable
+        Called between steps, for the last time before the file appears. What it raises ends the
+        writing, and what was there before stays.
 
     Raises
     ------
@@ -155,18 +159,22 @@ def write_labels(
     kind = KINDS[ending_of(path) or ""]
     image = image_of(path) if kind == "zarr" else None
     with told(path), _listed(path, image), _place(path, overwrite=overwrite) as made:
+        check()
         if kind == "zarr":
             write_ome_zarr(made, smallest, like, step, image=image, version=ome_zarr)
         elif kind in _DICOM:
-            _DICOM[kind](made, smallest, like, names=names, algorithm=algorithm)
+            _DICOM[kind](made, smallest, like, names=names, algorithm=algorithm, check=check)
         elif kind == "coco":
-            write_coco(made, smallest, like, names=names)
+            write_coco(made, smallest, like, names=names, check=check)
         elif path.name.lower().endswith(MAP):
-            write_map(made, smallest, like, names=names)
+            write_map(made, smallest, like, names=names, check=check)
         elif kind == "geojson":
-            write_geojson(made, smallest, like, step, names=names)
+            write_geojson(made, smallest, like, step, names=names, check=check)
+        elif kind == "itk":
+            write_itk(made, smallest, like, step, check=check)
         else:
             _WRITERS[kind](made, smallest, like, step, is_labels=True)
+        check()
 
 
 def write_picture(path: str | Path, picture: Array, *, overwrite: bool = False) -> None:

@@ -92,6 +92,27 @@ def test_contours_need_slices_with_a_place(tmp_path, dicom, rng):
         write_labels(tmp_path / "rtstruct.dcm", np.ones(volume.shape, "u1"), volume)
 
 
+@pytest.mark.parametrize("name", ["l.rtstruct.dcm", "l.dcm"])
+def test_dicom_that_is_stopped_at_any_step_leaves_the_old_file(tmp_path, dicom, drawn, name):
+    volume, steps = read_volume(dicom.Scan().write(tmp_path / "s")), []
+    path = tmp_path / name
+    write_labels(path, drawn, volume, check=lambda: steps.append(1))
+    before = path.read_bytes()
+    for last in {0, 1, len(steps) // 2, len(steps) - 1}:
+        left = iter(range(last))
+
+        def check(left=left):
+            if next(left, None) is None:
+                raise KeyError("asked")
+
+        with pytest.raises(KeyError, match="asked"):
+            write_labels(path, drawn, volume, overwrite=True, check=check)
+        assert path.read_bytes() == before
+        assert {p.name for p in tmp_path.iterdir()} == {"s", name}
+    # before each contour of an RT-STRUCT; highdicom makes all frames at once
+    assert len(steps) >= (4 if name == "l.dcm" else 9)
+
+
 def test_labels_must_not_be_empty_nor_slices_gone(tmp_path, dicom, drawn):
     volume = read_volume(dicom.Scan().write(tmp_path / "s"))
     with pytest.raises(DataError, match="labels are empty"):

@@ -1,6 +1,8 @@
 """Export and Measure: what the window writes, and what it asks first."""
 
 import csv
+import json
+import threading
 import warnings
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
 from napari.layers import Layer
 from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
@@ -95,6 +98,30 @@ def test_a_table_has_the_values_of_the_image(controller, said, pump, scan, tmp_p
     assert float(row["mean_intensity"]) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("name", ["l.nii.gz", "l.csv"])
+def test_cancel_stops_what_is_written_and_leaves_the_old_file(
+    controller, said, pump, scan, tmp_path, name
+):
+    open_image(controller, scan)
+    draw(controller, (3, 4, 5))
+    (tmp_path / name).write_bytes(b"old")
+    export = export_measurements if name.endswith(".csv") else export_labels
+    held = threading.Event()
+    controller.worker.submit(lambda _: held.wait(30), lambda _: None)
+    export(controller, tmp_path / name)
+    assert controller.writing
+    controller.cancel()
+    held.set()
+    pump.until(lambda: f"Writing {name} was cancelled; nothing has changed." in said.messages)
+    assert (tmp_path / name).read_bytes() == b"old"
+    assert {p.name for p in tmp_path.iterdir()} == {"scan.nii.gz", name}
+    assert not said.failures
+    assert not controller.writing
+    export(controller, tmp_path / name)
+    pump.until(lambda: not controller.writing)
+    assert (tmp_path / name).read_bytes() != b"old"
+
+
 def test_the_time_point_in_the_window_is_written(controller, said, pump, tmp_path):
     layer = controller.viewer.add_image(np.zeros((3, 30, 40)), axis_labels=("t", "y", "x"))
     controller.choose_image(layer)
@@ -165,6 +192,37 @@ def test_buttons_ask_for_a_file_and_before_one_is_replaced(
     said.messages.clear()
     panel.export.click()
     assert not said.messages
+    panel.deleteLater()
+
+
+@pytest.mark.gui
+def test_another_format_of_the_list_is_what_is_written_also_of_a_map(
+    qapp, controller, said, pump, tmp_path, monkeypatch
+):
+    assert isinstance(qapp, QApplication)
+    # ModelPixelScale and ModelTiepoint place an image on a map
+    tags = [(33550, 12, 3, (2.0, 2.0, 0.0), True), (33922, 12, 6, (0, 0, 0, 5, 9, 0), True)]
+    tifffile.imwrite(tmp_path / "plain.tif", np.eye(20, 24, dtype=np.uint8))
+    tifffile.imwrite(tmp_path / "field.tif", np.eye(20, 24, dtype=np.uint8), extratags=tags)
+    panel, asked = ExportPanel(controller), []
+
+    def name(_parent, _title, start, filters, **_):
+        asked.append(filters.split(";;"))
+        return start, asked[-1][-1]
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", name)
+    open_image(controller, tmp_path / "plain.tif")
+    draw(controller, (4, 5))
+    panel.export.click()
+    pump.until(lambda: any("Wrote plain_labels.npy." in one for one in said.messages))
+    open_image(controller, tmp_path / "field.tif")
+    draw(controller, (4, 5))
+    panel.export.click()
+    pump.until(lambda: "Wrote field_labels.map.geojson." in said.messages)
+    content = json.loads((tmp_path / "field_labels.map.geojson").read_text())
+    corner = np.min(content["features"][0]["geometry"]["coordinates"][0], axis=0)
+    assert corner.tolist() == [5 + 2 * 5, 9 - 2 * 5]
+    assert [len(one) for one in asked] == [11, 12]
     panel.deleteLater()
 
 

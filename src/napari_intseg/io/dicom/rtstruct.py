@@ -1,6 +1,6 @@
 """DICOM RT-STRUCT, read and written: closed contours on slices, in patient millimetres."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 
 import napari_intseg
 from napari_intseg.core.affine import FloatMatrix
+from napari_intseg.core.files import go_on
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
@@ -56,6 +57,7 @@ def write_rtstruct(
     *,
     names: Mapping[int, str] | None = None,
     algorithm: str = PRODUCT,
+    check: Callable[[], None] = go_on,
 ) -> None:
     """Write labels as a DICOM structure set.
 
@@ -75,6 +77,8 @@ def write_rtstruct(
         What the objects are called; "object 3" by default.
     algorithm : str
         What made them, with a person's clicks.
+    check : callable
+        Called before each contour; it may raise.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def write_rtstruct(
         stack = labels[np.newaxis] if labels.ndim == 2 else labels
         for number, name in zip(found, names_of(found, names), strict=True):
             _add(data, number, name, algorithm)
-            data.ROIContourSequence.append(_region(number, stack == number, origin, like))
+            data.ROIContourSequence.append(_region(number, stack == number, origin, like, check))
         data.save_as(path, enforce_file_format=True)
 
 
@@ -186,13 +190,18 @@ def _add(data: Any, number: int, name: str, algorithm: str) -> None:
     data.RTROIObservationsSequence.append(observation)
 
 
-def _region(number: int, mask: Array, origin: DicomOrigin, like: Volume) -> Any:
+def _region(
+    number: int, mask: Array, origin: DicomOrigin, like: Volume, check: Callable[[], None]
+) -> Any:
     from pydicom.dataset import Dataset
 
     region = Dataset()
     region.ROIDisplayColor = list(colour_of(number))
     region.ReferencedROINumber = number
-    region.ContourSequence = list(_contours(mask, origin, like))
+    region.ContourSequence = []
+    for contour in _contours(mask, origin, like):
+        check()
+        region.ContourSequence.append(contour)
     return region
 
 

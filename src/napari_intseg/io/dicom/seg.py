@@ -1,6 +1,6 @@
 """DICOM-SEG, read and written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 
 import napari_intseg
 from napari_intseg.core.affine import FloatMatrix, from_spacing
+from napari_intseg.core.files import go_on
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError, MissingExtraError
@@ -59,6 +60,7 @@ def write_dicom_seg(
     *,
     names: Mapping[int, str] | None = None,
     algorithm: str = PRODUCT,
+    check: Callable[[], None] = go_on,
 ) -> None:
     """Write labels as a DICOM segmentation of binary segments.
 
@@ -78,6 +80,9 @@ def write_dicom_seg(
         What the objects are called; "object 3" by default.
     algorithm : str
         What made them, with a person's clicks.
+    check : callable
+        Called before the frames are made, which highdicom does without a pause, and before they
+        are written; it may raise.
 
     Raises
     ------
@@ -101,6 +106,7 @@ def write_dicom_seg(
     numbered = np.searchsorted(np.array([0, *found]), labels).astype(np.uint16)
     numbered = numbered[np.newaxis] if numbered.ndim == 2 else numbered
     placed = _place(read_sources(origin), origin, like)
+    check()
     with quiet():
         made = highdicom.seg.Segmentation(
             source_images=placed.sources,
@@ -112,6 +118,7 @@ def write_dicom_seg(
         )
         if placed.by_frame:
             _refer_to_frames(made, origin)
+        check()
         made.save_as(path)
 
 

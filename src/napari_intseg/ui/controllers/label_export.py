@@ -5,6 +5,8 @@ Labels move to a folder that a person chooses, while work on them goes on.
 
 import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.io.cell_tracking import TRACKED, Tracks, write_ctc
+from napari_intseg.io.geo_tags import map_place
 from napari_intseg.io.hooks import KEY, file_grid, layer_grid
 from napari_intseg.io.measurements import measure, write_measurements
 from napari_intseg.io.output_files import check_apart, write_beside
@@ -29,7 +32,7 @@ from napari_intseg.ui.controllers.object_actions import names_of
 from napari_intseg.ui.controllers.review import TRACKS
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, sentence, told
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, Stopped, sentence, told
 from napari_intseg.ui.storage.disk_folders import LabelsOnDisk, copy, ending, keep, place_of
 
 
@@ -49,19 +52,43 @@ def export_labels(controller: ViewerController, path: Path) -> None:
         work = _tracks_job(controller, image_controller, path)
     else:
         work = labels_job(controller, image_controller, path)
-    controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
+    _write(controller, path, work)
     controller.signals.message.emit(Message("Writing {name} …", name=path.name))
+
+
+def _write(controller: ViewerController, path: Path, work: Callable[[ShouldStop], str]) -> None:
+    """Have something written that `ViewerController.cancel` stops, and tell of it."""
+
+    def done(outcome: Outcome[str]) -> None:
+        controller.writing.remove(job)
+        if isinstance(outcome.error, Stopped):
+            outcome = Outcome(
+                Message("Writing {name} was cancelled; nothing has changed.", name=path.name)
+            )
+        _tell(controller, outcome)
+        controller.signals.changed.emit()
+
+    job = controller.worker.submit(work, done)
+    controller.writing.append(job)
+    controller.signals.changed.emit()
+
+
+def _check(should_stop: ShouldStop) -> None:
+    """End the work from within if a person asks for it."""
+    if should_stop():
+        raise Stopped
 
 
 def _tracks_job(
     controller: ViewerController, image_controller: ImageController, path: Path
-) -> Callable[[Callable[[], bool]], str]:
+) -> Callable[[ShouldStop], str]:
     """Return what writes the labels of all time points as a folder of the challenge."""
     labels, inputs = np.array(image_controller.labels.data), _inputs(controller)
     tracks = image_controller.labels.metadata.get(TRACKS, Tracks((), {}))
 
-    def work(_should_stop: Callable[[], bool]) -> str:
+    def work(should_stop: ShouldStop) -> str:
         check_apart(path, *inputs)
+        _check(should_stop)
         held = [np.unique(frame).tolist() for frame in labels]
         now = Tracks(tuple({track: track for track in here if track} for here in held), {}).spans
         # of tracks that still begin and end where they did when they were linked
@@ -75,7 +102,7 @@ def _tracks_job(
 
 def labels_job(
     controller: ViewerController, image_controller: ImageController, path: Path
-) -> Callable[[Callable[[], bool]], str]:
+) -> Callable[[ShouldStop], str]:
     """Return what writes the labels as they are now, in whichever thread; it returns what to tell.
 
     Nothing of the layers is needed any more when it runs.
@@ -88,12 +115,13 @@ def labels_job(
 
     inputs, names = _inputs(controller), names_of(image_controller)
 
-    def work(_should_stop: Callable[[], bool]) -> str:
+    def work(should_stop: ShouldStop) -> str:
         # in the other thread: it looks at the disk, which may be slow
         check_apart(path, *inputs)
         with warnings.catch_warnings(record=True) as remarks:
             warnings.simplefilter("always")
-            write_labels(path, array, like, overwrite=True, names=names)
+            check = partial(_check, should_stop)
+            write_labels(path, array, like, overwrite=True, names=names, check=check)
         write_beside(path, [*lines, _about(labels, time)])
         told = Message("Wrote {name}{which}.", name=path.name, which=which)
         here = {*np.unique(array).tolist()}
@@ -143,9 +171,11 @@ def export_measurements(controller: ViewerController, path: Path) -> None:
 
     inputs = _inputs(controller)
 
-    def work(_should_stop: Callable[[], bool]) -> str:
+    def work(should_stop: ShouldStop) -> str:
         check_apart(path, *inputs)
+        _check(should_stop)
         rows = measure(labels, like)
+        _check(should_stop)
         write_measurements(path, rows, like, overwrite=True)
         return counted(
             len(rows),
@@ -155,7 +185,7 @@ def export_measurements(controller: ViewerController, path: Path) -> None:
             which=_which(image_controller),
         )
 
-    controller.worker.submit(work, lambda outcome: _tell(controller, outcome))
+    _write(controller, path, work)
     controller.signals.message.emit(Message("Measuring …"))
 
 
@@ -164,6 +194,18 @@ def own_source(controller: ViewerController) -> Source | None:
     known = {} if controller.image is None else controller.image.metadata.get(KEY) or {}
     source = known.get("source")
     return source if isinstance(source, Source) else None
+
+
+def has_map(controller: ViewerController) -> bool:
+    """Whether labels of the chosen image can be written in the coordinates of a map."""
+    source, axes = own_source(controller), controller.image_controller
+    if source is None or axes is None or "z" in axes.image_axes.grid:
+        return False
+    if KINDS.get(ending_of(source.path) or "") != "tiff":
+        return False
+    with suppress(FileError, OSError):
+        return map_place(source.path) is not None
+    return False
 
 
 def _told(remarks: Sequence[warnings.WarningMessage]) -> list[str]:

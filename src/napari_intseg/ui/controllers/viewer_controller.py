@@ -32,7 +32,7 @@ from napari_intseg.ui.layers.layer_registry import is_in_use, layers_for
 from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 from napari_intseg.ui.layers.polygon_editor import PolygonEditor
 from napari_intseg.ui.messages import Message, joined
-from napari_intseg.ui.qt.worker_thread import Post, Signals, Worker, told
+from napari_intseg.ui.qt.worker_thread import Job, Post, Signals, Worker, told
 from napari_intseg.ui.storage.disk_folders import EmbeddingFolder
 
 AS_SHOWN = "as displayed"
@@ -136,6 +136,8 @@ class ViewerController:
         self.embedding_folder = EmbeddingFolder()
         self._spread: PropagationRun | None = None
         self._spreads = 0
+        # files that a person has asked for, until they are written
+        self.writing: list[Job[str]] = []
         self._tools = Tools(viewer, self.worker, post, self.signals, self.embedding_folder)
         self._binders: dict[Image, ImageController] = {}
         self.prefetch = Prefetch(
@@ -393,10 +395,12 @@ class ViewerController:
         return self._spread is not None and self._spread.is_running
 
     def cancel(self) -> None:
-        """Stop propagation, an answer in 3-D, a search, a download or waiting for a machine.
+        """Stop propagation, an answer in 3-D, a search, a download, an export or waiting.
 
-        What is done is kept.
+        What is done is kept; of a file that is half written nothing is.
         """
+        for job in self.writing:
+            job.cancel()
         self.loader.cancel()
         self.searching.cancel()
         self.suggested.cancel()

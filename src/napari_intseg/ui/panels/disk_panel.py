@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_intseg.io.annotations import MAP
 from napari_intseg.io.cell_tracking import TRACKED
 from napari_intseg.io.suffixes import WRITABLE, ending_of
 from napari_intseg.session.embeddings import LIMIT_BYTES, EmbeddingFiles
@@ -26,6 +27,7 @@ from napari_intseg.ui.controllers.label_export import (
     LabelsLocation,
     export_labels,
     export_measurements,
+    has_map,
     own_source,
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
@@ -114,6 +116,7 @@ FORMATS = (
 )
 _TRACKS = ((to_translate("tracks (Cell Tracking Challenge)"), "_RES"),)
 _DICOM = (("DICOM-SEG", ".seg.dcm"), ("DICOM RT-STRUCT", ".rtstruct.dcm"))
+_MAP = ((to_translate("GeoJSON in coordinates of the map"), MAP),)
 _TABLE = ((to_translate("CSV table"), ".csv"),)
 
 
@@ -160,6 +163,8 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
             formats.sort(key=lambda one: one[1] != own)
             if source.is_dicom:
                 formats = [*_DICOM, *formats]
+        if has_map(self._controller):
+            formats = [*formats, *_MAP]
         here = self._controller.image_controller
         if here is not None and (here.image_axes.n_times or 1) > 1:
             formats = [*formats, *_TRACKS]
@@ -190,6 +195,9 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if not chosen:
             return None
         path = Path(chosen)
+        if path == start and kind in filters:
+            # another format was chosen, but no name for it
+            path = start.with_name(f"{name}_{what}{filters[kind]}")
         known = (*WRITABLE, TRACKED) if what == "labels" else (".csv",)
         if ending_of(path) not in known and not path.name.lower().endswith(known):
             path = path.with_name(path.name + filters.get(kind, formats[0][1]))

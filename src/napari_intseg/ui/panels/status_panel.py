@@ -135,6 +135,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             (self._through.is_running, tr("Following through time")),
             (self._through.linking.is_running, tr("Linking through time")),
             (self._comparison.is_keeping, tr("Keeping on all planes")),
+            (bool(controller.writing), tr("Writing a file")),
             (loader.is_connecting, tr("Connecting")),
             (loader.is_loading, tr("Loading {name}", name=loader.choice.name)),
         )

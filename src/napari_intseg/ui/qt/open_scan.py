@@ -28,7 +28,7 @@ from napari_intseg.io.read import series_raster
 from napari_intseg.ui.messages import to_translate
 from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.translation import preferred_language, tr, translated, use_language
-from napari_intseg.ui.qt.worker_thread import GuiThread, Outcome, ShouldStop, Worker, told
+from napari_intseg.ui.qt.worker_thread import GuiThread, Outcome, ShouldStop, Stopped, Worker, told
 
 COLUMNS = (
     to_translate("No."), to_translate("Description"), to_translate("Modality"),
@@ -115,10 +115,6 @@ def _words(series: Series) -> tuple[str, ...]:
 _PATIENCE_MS = 400
 # steps of the bar, which Qt counts in integers: more than it has pixels
 _STEPS = 1000
-
-
-class _Stopped(Exception):
-    """Ends listing or reading from within."""
 
 
 class _Watch(QObject):  # type: ignore[misc, unused-ignore]
@@ -283,7 +279,7 @@ class ScanOpening:
     def _fail(self, error: Exception) -> None:
         self.close()
         # a person who cancels needs no notice of it
-        if not isinstance(error, _Stopped):
+        if not isinstance(error, Stopped):
             show_error(translated(told(error)))
 
     def _tell(self, text: str) -> None:
@@ -299,7 +295,7 @@ class ScanOpening:
         def progress(done: int, total: int) -> None:
             nonlocal last
             if should_stop():
-                raise _Stopped
+                raise Stopped
             step = _STEPS * done // total if total else 0
             if total and step != last:
                 last = step

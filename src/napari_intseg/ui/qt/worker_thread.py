@@ -56,6 +56,10 @@ class Job(Generic[T]):
         self.stop.set()
 
 
+class Stopped(Exception):
+    """What work raises that ends because a person asked for it; nothing is wrong."""
+
+
 class Worker:
     """Runs jobs one after the other in its thread, and hands their outcomes to the GUI thread.
 

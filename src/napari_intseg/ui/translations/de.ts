@@ -780,6 +780,11 @@ Ein Klick in ein Objekt gehört zu diesem, ein Rechtsklick anderswo zum aktuelle
       <translation>Verwerfen</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>GeoJSON in coordinates of the map</source>
+      <translation>GeoJSON in Koordinaten der Karte</translation>
+    </message>
+    <message>
       <location filename="../panels/model_panel.py" />
       <source>Give all three files, or none if dask's configuration has them.</source>
       <translation>Geben Sie alle drei Dateien an, oder keine, wenn sie in der Konfiguration von dask stehen.</translation>
@@ -2614,9 +2619,19 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Labels in eine Datei schreiben, mit der Geometrie des Bildes, soweit das Format sie aufnimmt.</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Writing a file</source>
+      <translation>Eine Datei wird geschrieben</translation>
+    </message>
+    <message>
       <location filename="../controllers/fine_tuning.py" />
       <source>Writing the training set …</source>
       <translation>Die Trainingsdaten werden geschrieben …</translation>
+    </message>
+    <message>
+      <location filename="../controllers/label_export.py" />
+      <source>Writing {name} was cancelled; nothing has changed.</source>
+      <translation>Das Schreiben von {name} wurde abgebrochen; nichts hat sich geändert.</translation>
     </message>
     <message>
       <location filename="../controllers/label_export.py" />

@@ -780,6 +780,11 @@ A click inside an object belongs to that one; a right click elsewhere to the cur
       <translation>放弃</translation>
     </message>
     <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>GeoJSON in coordinates of the map</source>
+      <translation>GeoJSON（地图坐标）</translation>
+    </message>
+    <message>
       <location filename="../panels/model_panel.py" />
       <source>Give all three files, or none if dask's configuration has them.</source>
       <translation>请给出全部三个文件；若 dask 的配置中已有，则都不给。</translation>
@@ -2614,9 +2619,19 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>将标签写入文件，并在格式允许的范围内带上图像的几何信息。</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Writing a file</source>
+      <translation>正在写入文件</translation>
+    </message>
+    <message>
       <location filename="../controllers/fine_tuning.py" />
       <source>Writing the training set …</source>
       <translation>正在写入训练集…</translation>
+    </message>
+    <message>
+      <location filename="../controllers/label_export.py" />
+      <source>Writing {name} was cancelled; nothing has changed.</source>
+      <translation>已取消写入 {name}；没有任何改变。</translation>
     </message>
     <message>
       <location filename="../controllers/label_export.py" />
