@@ -138,6 +138,9 @@ def test_what_cannot_be_is_told(folder, tmp_path):
     queue.mark("done")
     with pytest.raises(FileError, match="folder is not empty"):
         queue.export(folder)
+    (folder / RECORD).write_text("[" * 100_000)
+    with pytest.raises(FileError, match="record of the queue cannot be read"):
+        ImageQueue.of_folder(folder)
     (folder / RECORD).write_text("{")
     with pytest.raises(FileError, match="record of the queue cannot be read"):
         ImageQueue.of_folder(folder)

@@ -258,3 +258,14 @@ def test_what_is_written_is_valid_for_the_schemas_main_points(tmp_path):
             assert "version" not in about["multiscales"][0]
             names = json.loads((path / "0" / "zarr.json").read_text())["dimension_names"]
             assert names == ["y", "x"]
+
+
+@pytest.mark.parametrize("found", ['{"labels": [', '{"labels": 5}', "[" * 100_000])
+def test_a_damaged_list_of_labels_is_told_before_any_are_written(tmp_path, found):
+    like = Volume(np.zeros((3, 8, 9)))
+    write_ome_zarr(tmp_path / "i.zarr", like.data, like, version="0.4", is_labels=False)
+    (tmp_path / "i.zarr" / "labels").mkdir()
+    (tmp_path / "i.zarr" / "labels" / ".zattrs").write_text(found)
+    with pytest.raises(FileError, match="list of labels cannot be read"):
+        write_labels(tmp_path / "i.zarr" / "labels" / "l", np.ones(like.shape, int), like)
+    assert [p.name for p in (tmp_path / "i.zarr" / "labels").iterdir()] == [".zattrs"]

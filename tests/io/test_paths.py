@@ -11,9 +11,13 @@ import pytest
 import tifffile
 import zarr
 
+from napari_intseg.cli.batch_table import read_points
+from napari_intseg.cli.main import main
 from napari_intseg.errors import FileError
 from napari_intseg.io.file_checks import VARIABLE, check_regular, data_file, numbered_names
+from napari_intseg.io.folder_queue import RECORD, ImageQueue
 from napari_intseg.io.read import read_raster, read_volume
+from napari_intseg.session.journal.recorder import read_journal
 
 IMAGE = np.arange(6 * 14 * 12, dtype=np.int16).reshape(6, 14, 12)
 META = (
@@ -253,6 +257,27 @@ def test_named_pipes_are_refused_at_every_way_in(folder):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("expected a file, got a pipe, device or socket") > len(paths)
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="devices are of Unix")
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("l.journal.jsonl", read_journal),
+        ("points.csv", read_points),
+        (RECORD, lambda path: ImageQueue([path], path.parent)),
+        ("jobs.csv", lambda path: main(["batch", str(path), "-o", str(path.parent)])),
+    ],
+)
+def test_a_device_in_place_of_a_text_is_refused(tmp_path, name, read, capsys):
+    # it ends at once, unlike a pipe or /dev/zero: the test fails instead of hanging
+    (tmp_path / name).symlink_to("/dev/null")
+    try:
+        read(tmp_path / name)
+        told = capsys.readouterr().err
+    except FileError as err:
+        told = str(err)
+    assert "got a pipe, device or socket" in told
 
 
 def test_a_device_is_no_file():

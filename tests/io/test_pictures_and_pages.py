@@ -267,3 +267,34 @@ def test_grey_where_0_is_shown_white_is_read_as_it_is_stored(tmp_path):
     grey = np.arange(72, dtype=np.uint8).reshape(8, 9)
     tifffile.imwrite(tmp_path / "i.tif", grey, photometric="miniswhite")
     np.testing.assert_array_equal(read_volume(tmp_path / "i.tif").data, grey)
+
+
+@pytest.mark.parametrize("name", ["i.jpg", "i.png", "i.tif"])
+def test_a_picture_that_asks_to_be_shown_turned_is_told(tmp_path, name):
+    def save(orientation):
+        if name == "i.tif":
+            tifffile.imwrite(tmp_path / name, LABELS, extratags=[(274, 3, 1, orientation, True)])
+            return
+        exif = Image.Exif()
+        exif[274] = orientation
+        Image.fromarray(LABELS).save(tmp_path / name, exif=exif)
+
+    save(6)
+    with pytest.warns(FileWarning, match=r"shown turned or mirrored \(orientation 6\)"):
+        assert read_volume(tmp_path / name).shape == LABELS.shape
+    save(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FileWarning)
+        read_volume(tmp_path / name)
+
+
+def test_words_of_a_camera_that_are_damaged_are_passed_over(tmp_path):
+    Image.fromarray(LABELS).save(tmp_path / "i.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert read_volume(tmp_path / "i.jpg").shape == LABELS.shape
+
+
+def test_other_pictures_of_a_file_are_told(tmp_path):
+    first, second = Image.fromarray(LABELS), Image.fromarray(LABELS * 9)
+    first.save(tmp_path / "i.png", save_all=True, append_images=[second])
+    with pytest.warns(FileWarning, match="it holds 2 pictures, of which the first is read"):
+        np.testing.assert_array_equal(read_volume(tmp_path / "i.png").data, LABELS)

@@ -18,6 +18,7 @@ from napari_intseg.cli import segment, shared_options
 from napari_intseg.cli.each_image import images_of, labels_name, stem_of
 from napari_intseg.cli.shared_options import LARGEST_LABEL, ClickOption
 from napari_intseg.errors import DataError, FileError, IntSegError, PromptError
+from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.suffixes import WRITABLE, ending_of
 
 _AXIS = re.compile(r"axis-(\d+)")
@@ -41,6 +42,7 @@ def read_points(path: Path) -> list[ClickOption]:
     PromptError
         If it cannot be read, or a value is not what it has to be; the row and column are named.
     """
+    check_regular(path)
     try:
         # spreadsheets put a mark of byte order before UTF-8, which would become part of a name
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -171,6 +173,7 @@ def _rows(path: Path, args: argparse.Namespace) -> Iterator[BatchJob]:
     """Yield the jobs of a table."""
     # columns are the long options of `segment` themselves, so that both take the same values
     actions = _actions()
+    check_regular(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.reader(file, strict=True)

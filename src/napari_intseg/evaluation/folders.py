@@ -172,7 +172,7 @@ def first_with(*names: str, below: tuple[str, ...]) -> Callable[[Path], Path | N
 
 def listed(masks: list[Path], folder: Path, split: Split) -> list[Path]:
     """Return the masks whose stems stand in the list of a split, ``SPLIT.txt`` in a folder."""
-    there = [p.stem for p in folder.glob("*.txt")] if folder.is_dir() else []
+    there = [p.stem for p in folder.glob("*.txt") if p.is_file()] if folder.is_dir() else []
     chosen = split.choose(there)
     if chosen is None:
         return masks

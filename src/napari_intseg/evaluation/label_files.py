@@ -299,7 +299,7 @@ def _table(path: Path, _: int, size: int) -> Table:
 def table_columns(path: Path) -> tuple[int, int | None, int, bool] | None:
     """Return where image, class and run lengths stand, and whether a name holds both; or None."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with check_regular(path).open(encoding="utf-8-sig") as file:
             # no more: a file without line ends may be of any size
             head = [cell.strip().strip('"').lower() for cell in file.readline(1000).split(",")]
     except (OSError, UnicodeDecodeError):

@@ -32,7 +32,7 @@ from napari_intseg.evaluation.label_files import (
 )
 from napari_intseg.evaluation.mask_codes import IGNORE, PALETTES, as_numbers, find_palette
 from napari_intseg.evaluation.truth import IMAGE_SUFFIXES, VOLUME_SUFFIXES, MaskRules
-from napari_intseg.io.file_checks import data_file
+from napari_intseg.io.file_checks import check_regular, data_file
 
 _TIFF = (".tif", ".tiff")
 # masks of which colours are looked at to tell what they mean, and patients' folders that are looked
@@ -356,7 +356,7 @@ def _video_lists(root: Path) -> dict[str, set[str]]:
     # the first list of a name counts, so 2017's where both are there
     for year in ("2017", "2016", "480p"):
         for path in sorted((root / "ImageSets" / year).glob("*.txt")):
-            lines = path.read_text("utf-8").splitlines()
+            lines = check_regular(path).read_text("utf-8").splitlines()
             # 2016 lists frames, /JPEGImages/480p/bear/00000.jpg, 2017 names of videos
             videos = {line.split()[0].split("/")[-2] if "/" in line else line.strip()
                       for line in lines if line.strip()}  # fmt: skip
@@ -475,7 +475,7 @@ def dataset_json_names(root: Path) -> Mapping[int, str]:
     try:
         told = json.loads(path.read_bytes()).get("labels", {})
         pairs = [(str(a), str(b)) for a, b in told.items()]
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return {}
     named = [(int(a), b) for a, b in pairs if a.isdigit()]
     named += [(int(b), a) for a, b in pairs if b.isdigit() and not a.isdigit()]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from napari_intseg.core.files import write_text
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.header import looks_like_dicom
+from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.output_files import SUFFIX
 from napari_intseg.io.suffixes import KINDS, READABLE, ending_of
 
@@ -269,12 +270,15 @@ class ImageQueue:
         path = self.labels / RECORD
         if not path.exists():
             return {}
+        check_regular(path)
         try:
             content = json.loads(path.read_text("utf-8"))
             if content["format"] != _FORMAT:
                 raise ValueError("it is another program's")
             return {str(name): dict(one) for name, one in content["images"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        except (
+            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+        ) as err:  # fmt: skip
             raise FileError(
                 f"record of the queue cannot be read: expected what this program writes in "
                 f"{str(path)!r}, got {err}. Move it away to begin anew; labels stay."

@@ -415,15 +415,31 @@ def _checked(version: str) -> str:
     return version
 
 
-def enlist(path: Path) -> None:
-    """Enter labels into the list that their image keeps, in one step."""
+def enlist(path: Path, *, dry: bool = False) -> None:
+    """Enter labels into the list that their image keeps, in one step; or see if that can be done.
+
+    Raises
+    ------
+    FileError
+        If what is in the list's place is none.
+    """
     image = image_of(path)
     target = None if image is None else _about(image)
     if target is None:
         return
     is_old = target.version == "0.4"
     file = path.parent / (".zattrs" if is_old else "zarr.json")
-    content: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
+    try:
+        content: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
+        told = content if is_old else content.get("attributes", {}).get("ome", {})
+        names = [str(name) for name in told.get("labels", ())]
+    except (ValueError, TypeError, AttributeError, RecursionError) as err:
+        raise FileError(
+            f"list of labels cannot be read: expected the names of an image's labels, got "
+            f"{str(file)!r} ({err}). Mend or remove it, or write a .zarr of its own."
+        ) from err
+    if dry:
+        return
     if is_old:
         about = content
         if not (path.parent / ".zgroup").is_file():
@@ -432,7 +448,6 @@ def enlist(path: Path) -> None:
         for key, value in (("zarr_format", 3), ("node_type", "group")):
             content.setdefault(key, value)
         about = content.setdefault("attributes", {}).setdefault("ome", {"version": target.version})
-    names = list(about.get("labels", ()))
     if path.name not in names:
         about["labels"] = [*names, path.name]
         write_text(file, json.dumps(content, indent=2))

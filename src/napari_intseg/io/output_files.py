@@ -207,7 +207,7 @@ def write_beside(labels: str | Path, lines: Iterable[Mapping[str, Any]]) -> Path
             write_text(target, "".join(f"{as_json(line)}\n" for line in lines))
         else:
             write_text(target, _with_journal(target, list(lines)))
-    except (OSError, ValueError, TypeError, AttributeError) as err:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as err:
         reason = getattr(err, "strerror", None) or err
         raise FileError(
             f"journal cannot be written: expected a folder that allows it, got {str(target)!r} "
@@ -239,7 +239,7 @@ def journal_texts(labels: str | Path) -> list[str]:
                 return [as_json(line) for line in found["journal"]]
         if beside.is_file():
             return beside.read_bytes().decode("utf-8", errors="replace").splitlines()
-    except (OSError, ValueError, AttributeError, TypeError) as err:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as err:
         raise FileError(
             f"journal cannot be read: expected readable lines, got those of {str(path)!r} "
             f"({err}). Name a journal that ends in {SUFFIX}."

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from napari_intseg.io.dicom.pixels import jpeg_shape
 from napari_intseg.io.file_checks import DEFLATE_RATIO, check_regular, check_size
 from napari_intseg.io.raster import LABELS, MARK, Raster, are_labels
 from napari_intseg.io.source import Source
+from napari_intseg.io.suffixes import remark
 
 _SIGNATURES = {
     "PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "BMP": b"BM", "GIF": b"GIF8",
@@ -137,8 +138,18 @@ def read_picture(path: Path, *, indices: bool = False) -> Raster:
     indices : bool, default False
         Whether a picture with a palette is the numbers in it, as masks are stored (PASCAL VOC,
         DAVIS), not their colours.
+
+    Warns
+    -----
+    FileWarning
+        If there are other pictures in the file, or it asks to be shown turned.
     """
-    is_labels = _is_marked(path)
+    with opened_picture(path) as picture:
+        is_labels = are_labels(MARK, picture.info.get(MARK))
+        tell_turned(path, _orientation(picture))
+        count = int(getattr(picture, "n_frames", 1))
+    if count > 1:
+        remark(path, f"it holds {count} pictures, of which the first is read")
     data = picture_of(path, indices=indices or is_labels)
     source = Source(path, unit="pixel")
     return Raster((data,), "yxs"[: data.ndim], source, is_labels=is_labels)
@@ -155,9 +166,29 @@ def write_png(path: Path, picture: Array, *, is_labels: bool = False) -> None:
     iio.imwrite(path, picture, plugin="pillow", extension=".png", pnginfo=words)
 
 
-def _is_marked(path: Path) -> bool:
-    with opened_picture(path) as picture:
-        return are_labels(MARK, picture.info.get(MARK))
+ORIENTATION = 0x0112
+"""Tag of TIFF and EXIF: how a picture asks to be shown; 1 is as it is stored."""
+
+
+def tell_turned(path: Path, orientation: int | None) -> None:
+    """Warn of a picture that some programs show turned or mirrored, and masks of it then not."""
+    if orientation in range(2, 9):
+        remark(
+            path,
+            f"it asks to be shown turned or mirrored (orientation {orientation:d}), as some "
+            "programs do; its pixels are taken as they are stored",
+        )
+
+
+def _orientation(picture: Any) -> int | None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    # damaged words of a camera are no reason to refuse its picture
+    with suppress(Exception):
+        exif.load(picture.info.get("exif", b""))
+        return int(exif.get(ORIENTATION, 1))
+    return None
 
 
 def picture_of(path: Path, *, indices: bool = False) -> Array:

@@ -29,6 +29,7 @@ from napari_intseg.io.file_checks import (
     lazy_extra,
 )
 from napari_intseg.io.geo_tags import geo_tags
+from napari_intseg.io.pictures import ORIENTATION, tell_turned
 from napari_intseg.io.raster import (
     LABELS,
     MARK,
@@ -329,6 +330,8 @@ def read_tiff(path: Path) -> Raster:
         axes = known_axes([series.axes[i] for i in keep], series.shape, path)
         _check_pages(series, path)
         told = read_scale(file, path, number)
+        turned = series.keyframe.tags.get(ORIENTATION)
+        tell_turned(path, None if turned is None else int(turned.value))
         arrays = _arrays(series) if series.nbytes <= LAZY_BYTES else _lazy(path, number)
         arrays = _coloured(arrays, series)
     where = tuple(slice(None) if i in keep else 0 for i in range(len(series.axes)))

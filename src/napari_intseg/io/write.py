@@ -239,6 +239,8 @@ def write_array(
 def _listed(path: Path, image: Path | None) -> Iterator[None]:
     """Enter labels of an OME-Zarr image into its list, when they are there."""
     if image is not None:
+        # asked before: labels that are in no list are found by nobody
+        enlist(path, dry=True)
         path.parent.mkdir(exist_ok=True)
     yield
     if image is not None:

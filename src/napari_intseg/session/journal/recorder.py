@@ -22,6 +22,7 @@ from napari_intseg._version import __version__
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Intensity
+from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.output_files import SUFFIX, journal_texts
 from napari_intseg.propagation.walk import Step, Walk
 from napari_intseg.session.document import Change
@@ -325,6 +326,7 @@ def read_journal(path: str | Path) -> Written:
     JournalError
         If it is no journal, of a later version, or damaged before its end.
     """
+    check_regular(Path(path))
     try:
         content = Path(path).read_bytes()
     except OSError as err:

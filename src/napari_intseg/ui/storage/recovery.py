@@ -400,7 +400,7 @@ def remembered() -> dict[str, Any]:
         found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, RecursionError) as err:
         _log.warning("settings in %s cannot be read and are left out: %s", path, err)
         return {}
     return found if isinstance(found, dict) else {}
