@@ -11,6 +11,7 @@ from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import get_reader, read_layers
 from napari_intseg.io.ome_zarr import label_names, write_ome_zarr
 from napari_intseg.io.read import read_mask, read_raster, read_volume
+from napari_intseg.io.suffixes import FileWarning
 from napari_intseg.io.write import check_target, write_array, write_labels
 
 VERSIONS = ["0.4", "0.5"]
@@ -269,3 +270,21 @@ def test_a_damaged_list_of_labels_is_told_before_any_are_written(tmp_path, found
     with pytest.raises(FileError, match="list of labels cannot be read"):
         write_labels(tmp_path / "i.zarr" / "labels" / "l", np.ones(like.shape, int), like)
     assert [p.name for p in (tmp_path / "i.zarr" / "labels").iterdir()] == [".zattrs"]
+
+
+@pytest.mark.parametrize(
+    "omero", [[1], "x", {"channels": {"a": 1}}, {"channels": [3, {"window": 4}]}]
+)
+def test_odd_words_on_how_channels_are_shown_refuse_no_image(tmp_path, omero):
+    data = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
+    store(tmp_path / "i.zarr", "0.4", "czyx", data, omero=omero)
+    assert read_volume(tmp_path / "i.zarr").n_channels == 2
+    assert len(read_layers(str(tmp_path / "i.zarr"))) == 2
+
+
+def test_other_images_of_a_group_are_told(tmp_path):
+    store(tmp_path / "i.zarr", "0.4", "yx", np.zeros((4, 5), np.uint16))
+    group = zarr.open_group(tmp_path / "i.zarr")
+    group.attrs["multiscales"] = group.attrs["multiscales"] * 2
+    with pytest.warns(FileWarning, match="it holds 2 images, of which the first is read"):
+        read_volume(tmp_path / "i.zarr")

@@ -28,6 +28,7 @@ from napari_intseg.io.raster import (
     ordered,
 )
 from napari_intseg.io.source import FileVolume, Source, ZarrScale
+from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import factors_mm, mm_per_unit, seconds_per_unit
 from napari_intseg.io.zarr_store import MOST_LEVELS, wrong
 
@@ -148,7 +149,11 @@ def multiscale_of(attributes: Mapping[str, Any], path: Path) -> Multiscale:
     scale, translation = [1.0] * len(axes), [0.0] * len(axes)
     for transforms in parts:
         scale, translation = _after(scale, translation, transforms, path)
-    channels = (about.get("omero") or {}).get("channels") or ()
+    if len(about["multiscales"]) > 1:
+        remark(path, f"it holds {len(about['multiscales'])} images, of which the first is read")
+    # how channels are shown: what is odd there is no reason to refuse an image
+    display = about.get("omero")
+    channels = display.get("channels") if isinstance(display, Mapping) else None
     return Multiscale(
         version,
         axes,
@@ -156,7 +161,9 @@ def multiscale_of(attributes: Mapping[str, Any], path: Path) -> Multiscale:
         tuple(str(d["path"]) for d in datasets),
         tuple(scale),
         tuple(translation),
-        tuple(_channel(c or {}) for c in channels),
+        tuple(_channel(c if isinstance(c, Mapping) else {}) for c in channels)
+        if isinstance(channels, list)
+        else (),
         "image-label" in about,
         *_told_of_labels(about.get("image-label")),
     )
@@ -258,8 +265,9 @@ def _is_image(path: Path) -> bool:
 
 def _channel(told: Mapping[str, Any]) -> Channel:
     """Return what is told of a channel; any part of it may be null."""
-    window = told.get("window") or {}
-    low, high = (_number(window.get(end)) for end in ("start", "end"))
+    window = told.get("window")
+    ends = window if isinstance(window, Mapping) else {}
+    low, high = (_number(ends.get(end)) for end in ("start", "end"))
     colour = str(told.get("color") or "").lstrip("#")
     return Channel(
         str(told.get("label") or ""),
