@@ -187,7 +187,8 @@ class Bundled(NetModel):
             values = spread.permute(2, 0, 1)[None]
             # middle grey, as colour views are filled up in training (`views._warp`)
             padded = F.pad(values, (0, -w % STRIDE, 0, -h % STRIDE), value=0.5)
-            kept = self.hosted.net.encode(padded.contiguous(memory_format=torch.channels_last))
+            whole = padded.contiguous(memory_format=torch.channels_last)
+            kept = self.hosted.graphs("encode", self.hosted.net.encode, whole)
         nbytes = sum(one.element_size() * one.nelement() for one in kept)
         there = self.hosted.device_bytes(nbytes)
         prepared = Prepared((h, w), Maps(kept), nbytes - there, there)
@@ -224,13 +225,24 @@ class Bundled(NetModel):
             drawn = drawn_on(queries) if self._sees_drawn else None
             if drawn is not None:
                 shown = F.pad(upload(drawn, self.hosted.device), (0, -w % STRIDE, 0, -h % STRIDE))
-                kept = self.hosted.net.prompted(kept, shown)
-            clicks = upload(pack_clicks([as_clicks(q) for q in queries]), self.hosted.device)
+                kept = self.hosted.graphs("prompted", self._prompted, *kept, shown)
+            # few counts of clicks, so that what was recorded of one serves others
+            table = pack_clicks([as_clicks(q) for q in queries], doubling=self.is_asynchronous)
+            clicks = upload(table, self.hosted.device)
             prev = F.pad(self._before(queries), (0, -w % STRIDE, 0, -h % STRIDE))
-            logits = self.hosted.net.answer(kept, clicks, prev)
+            (logits,) = self.hosted.graphs("answer", self._logits, *kept, clicks, prev)
             # in half precision the answer is no finer than what travels
             found = download(logits[:, 0, :h, :w], exact=self.hosted.dtype == torch.float32)
         return [Answer(np.ascontiguousarray(one)) for one in found]
+
+    def _prompted(self, *kept_and_drawn: Tensor) -> list[Tensor]:
+        *kept, drawn = kept_and_drawn
+        changed: list[Tensor] = self.hosted.net.prompted(kept, drawn)
+        return changed
+
+    def _logits(self, *kept_and_asked: Tensor) -> list[Tensor]:
+        *kept, clicks, prev = kept_and_asked
+        return [self.hosted.net.answer(kept, clicks, prev)]
 
     def _before(self, queries: Sequence[Query]) -> Tensor:
         """Return the previous probabilities, (B, 1, H, W)."""

@@ -84,8 +84,15 @@ def spread_narrow(image: FloatArray) -> FloatArray:
     return np.asarray(np.clip(spread, 0, 1), np.float32)
 
 
-def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:
+def pack_clicks(clicks: Sequence[Sequence[Click]], *, doubling: bool = False) -> FloatArray:
     """Return the clicks of several queries as the network takes them.
+
+    Parameters
+    ----------
+    clicks : sequence of sequence of Click
+        Of each query, in order of time.
+    doubling : bool, default False
+        Whether N is 4, 8, 16 and so on, whatever the number of clicks; the answer is the same.
 
     Returns
     -------
@@ -93,6 +100,8 @@ def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:
         Row, column, sign: 1 on the object, -1 off it, 0 no click; N is at least 1.
     """
     count = max(1, *(len(one) for one in clicks))
+    if doubling:
+        count = max(4, 1 << (count - 1).bit_length())
     table = np.zeros((len(clicks), count, 3), np.float32)
     for own, given in zip(table, clicks, strict=True):
         for row, click in zip(own, given, strict=False):

@@ -1,7 +1,10 @@
-"""Which device and number format a network runs with."""
+"""Which device and number format a network runs with, and what is recorded there to be replayed."""
 
-from collections.abc import Iterator
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -13,6 +16,17 @@ from napari_intseg.core.segmenter import LOGIT_LIMIT, Array, FloatArray, is_out_
 from napari_intseg.errors import DeviceError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+# a recording costs about three runs: shapes that come once or twice are not worth it
+_RUNS_FIRST = 2
+# the bundled network's views have 54 padded shapes in all, and are encoded and answered; a recording
+# of one at 384 pixels holds 4 MB
+_MOST_RECORDED = 64
+# how far a replay may be from the run itself: as far as half precision is from float32 (2e-2 of
+# probabilities), since other algorithms may be chosen while it is recorded
+_STRAYS = 2e-2
+
+_log = logging.getLogger(__name__)
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -176,3 +190,138 @@ def memory_guard(device: torch.device) -> Iterator[None]:
             f"{str(device)!r}. Close other programs that use it, limit the view's size, or choose "
             "device='cpu'."
         ) from err
+
+
+Work = Callable[..., Sequence[Tensor]]
+"""Takes tensors and returns tensors, all on one device, and reads none of their values."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """Work on tensors at fixed places, to be done again with what is copied there.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of Tensor
+        The places.
+    replay : callable
+        Does the work.
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    replay: Callable[[], None]
+
+
+class CudaGraphs:
+    """Replays what a network does where shapes come again: one launch in place of hundreds [1]_.
+
+    Work is run as it is at first, recorded at the third time with inputs of the same shapes, and
+    replayed from then on. A recording that fails, or that does not give what the work itself gives,
+    is not used. Off CUDA the work is run.
+
+    Parameters
+    ----------
+    record : callable, optional
+        Makes a recording of work on inputs; a CUDA graph by default.
+    kind : str, default "cuda"
+        The type of device on which work is recorded.
+
+    References
+    ----------
+    .. [1] https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+    """
+
+    def __init__(
+        self,
+        record: Callable[[Work, Sequence[Tensor]], Recording] | None = None,
+        *,
+        kind: str = "cuda",
+    ) -> None:
+        self._record, self.kind = record or _CudaRecorder(), kind
+        self._runs: OrderedDict[Hashable, int] = OrderedDict()
+        # None: it could not be recorded
+        self._kept: OrderedDict[Hashable, Recording | None] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many recordings are held."""
+        return sum(one is not None for one in self._kept.values())
+
+    def __call__(self, name: str, work: Work, *inputs: Tensor) -> list[Tensor]:
+        """Return what ``work(*inputs)`` returns; `name` tells it from other work."""
+        if inputs[0].device.type != self.kind:
+            return list(work(*inputs))
+        key = name, tuple((one.shape, one.dtype) for one in inputs)
+        recording = self._kept.get(key)
+        if recording is not None:
+            self._kept.move_to_end(key)
+            for place, one in zip(recording.inputs, inputs, strict=True):
+                place.copy_(one)
+            recording.replay()
+            # copied, since the next replay writes to the same places
+            return [one.clone() for one in recording.outputs]
+        found = list(work(*inputs))
+        runs = self._runs[key] = self._runs.pop(key, 0) + 1
+        if runs > _RUNS_FIRST and key not in self._kept:
+            self._keep(key, self._recorded(name, work, inputs, found))
+        return found
+
+    def clear(self) -> None:
+        """Forget all recordings: the network's weights are about to move, or memory is short."""
+        self._kept.clear()
+        self._runs.clear()
+
+    def _keep(self, key: Hashable, recording: Recording | None) -> None:
+        self._kept[key] = recording
+        for kept in (self._kept, self._runs):
+            while len(kept) > _MOST_RECORDED:
+                kept.popitem(last=False)
+
+    def _recorded(
+        self, name: str, work: Work, inputs: Sequence[Tensor], found: Sequence[Tensor]
+    ) -> Recording | None:
+        """Return a recording that gives what was found, None if none can be made."""
+        try:
+            recording = self._record(work, inputs)
+            recording.replay()
+            pairs = zip(recording.outputs, found, strict=True)
+            is_same = all(_agrees(one, other) for one, other in pairs)
+        except RuntimeError as err:
+            if is_out_of_memory(err):
+                # room for answers comes first
+                self.clear()
+            _log.warning("%s is not recorded, and runs as it is: %s", name, err)
+            return None
+        if not is_same:
+            _log.warning("%s is not replayed: a recording gave other numbers", name)
+        return recording if is_same else None
+
+
+def _agrees(one: Tensor, other: Tensor) -> bool:
+    return torch.allclose(one.float(), other.float(), rtol=_STRAYS, atol=_STRAYS, equal_nan=True)
+
+
+class _CudaRecorder:
+    """Records CUDA graphs, whose memory for what lies between inputs and outputs is shared."""
+
+    def __init__(self) -> None:
+        self._pool: tuple[int, int] | None = None
+
+    def __call__(self, work: Work, inputs: Sequence[Tensor]) -> Recording:
+        # one after the other is replayed, and outputs are held: so nothing that is shared is needed
+        # beyond a replay
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        places = tuple(one.clone() for one in inputs)
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            # libraries get ready in the stream in which nothing but the network is recorded then
+            work(*places)
+        torch.cuda.current_stream().wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        # the window's other threads may use the device meanwhile
+        with torch.cuda.graph(
+            graph, pool=self._pool, stream=beside, capture_error_mode="thread_local"
+        ):
+            outputs = tuple(work(*places))
+        return Recording(places, outputs, graph.replay)

@@ -22,7 +22,13 @@ from napari_intseg.core.segmenter import (
     Traits,
     is_out_of_memory,
 )
-from napari_intseg.models.device import Precision, choose_device, choose_precision, memory_guard
+from napari_intseg.models.device import (
+    CudaGraphs,
+    Precision,
+    choose_device,
+    choose_precision,
+    memory_guard,
+)
 from napari_intseg.models.nets.click_maps import Scale
 from napari_intseg.models.nets.hrnet import Distribute, DistributeOne
 from napari_intseg.models.nets.resnet import JoinedBottleneck, StridedBottleneck
@@ -155,6 +161,11 @@ class OnDevice:
         Whether the weights are converted to `dtype`, or the computation alone is.
     cast : callable, optional
         Has the weights of a network in a number format; all of them by default.
+
+    Attributes
+    ----------
+    graphs : CudaGraphs
+        What was recorded of the network's work on CUDA; forgotten when its weights move.
     """
 
     def __init__(
@@ -170,6 +181,7 @@ class OnDevice:
         self.net, self.device, self.dtype = net, device, dtype
         self.views_px, self.casts = views_px, casts
         self._cast = cast
+        self.graphs = CudaGraphs()
         self._saving = NOTHING
         self._home: tuple[torch.device, torch.dtype] | None = None
         self._exact: dict[str, Tensor] | None = None
@@ -289,6 +301,8 @@ class OnDevice:
             self._convert(dtype)
             self.device, self.dtype = device, dtype
         self._saving = saving
+        # recordings hold memory, which is short or to be given back
+        self.graphs.clear()
         # what the old place held is given back at once
         _free(home[0])
 
@@ -429,6 +443,11 @@ class NetModel:
     def dtype(self) -> torch.dtype:
         """What it computes in now."""
         return self.hosted.dtype
+
+    @property
+    def is_asynchronous(self) -> bool:
+        """Whether it computes beside the processor, several questions nearly as fast as one."""
+        return self.hosted.device.type != "cpu"
 
     @property
     def savings(self) -> tuple[Saving, ...]:
