@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 # a recording costs about three runs: shapes that come once or twice are not worth it
 _RUNS_FIRST = 2
-# the bundled network's views have 54 padded shapes in all, and are encoded and answered; a recording
-# of one at 384 pixels holds 4 MB
+# the bundled network's views have 54 padded shapes in all, of which a piece of work has few; a
+# recording of one at 384 pixels holds 4 MB
 _MOST_RECORDED = 64
 # how far a replay may be from the run itself: as far as half precision is from float32 (2e-2 of
 # probabilities), since other algorithms may be chosen while it is recorded
@@ -305,23 +305,24 @@ class _CudaRecorder:
     """Records CUDA graphs, whose memory for what lies between inputs and outputs is shared."""
 
     def __init__(self) -> None:
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None
+        self._beside: Any = None
 
     def __call__(self, work: Work, inputs: Sequence[Tensor]) -> Recording:
         # one after the other is replayed, and outputs are held: so nothing that is shared is needed
-        # beyond a replay
+        # beyond a replay. Memory is shared in one stream.
         self._pool = self._pool or torch.cuda.graph_pool_handle()
+        self._beside = self._beside or torch.cuda.Stream()  # type: ignore[no-untyped-call]
         places = tuple(one.clone() for one in inputs)
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
-            # libraries get ready in the stream in which nothing but the network is recorded then
+        self._beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._beside):
+            # libraries get ready where nothing but the network may be asked for then
             work(*places)
-        torch.cuda.current_stream().wait_stream(beside)
+        torch.cuda.current_stream().wait_stream(self._beside)
         graph = torch.cuda.CUDAGraph()
         # the window's other threads may use the device meanwhile
         with torch.cuda.graph(
-            graph, pool=self._pool, stream=beside, capture_error_mode="thread_local"
+            graph, pool=self._pool, stream=self._beside, capture_error_mode="thread_local"
         ):
             outputs = tuple(work(*places))
         return Recording(places, outputs, graph.replay)
