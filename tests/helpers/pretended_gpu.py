@@ -36,6 +36,12 @@ WAITING = (
 )  # fmt: skip
 """Operations whose outcome the processor needs before it can go on."""
 
+SAME_MEMORY = (
+    "view", "expand", "permute", "t.default", "slice", "select", "squeeze", "detach", "transpose",
+    "as_strided", "alias", "split", "unbind", "lift_fresh", "empty", "chunk",
+)  # fmt: skip
+"""Parts of names of operations that compute nothing."""
+
 
 def site() -> str:
     """Return the line of ours that is being run."""
@@ -50,7 +56,7 @@ def kind_of(value: Any) -> str:
 
 
 class Counter(TorchDispatchMode):
-    """Counts copies up and down, with their bytes, and reads that wait."""
+    """Counts copies up and down, with their bytes, reads that wait, and what else is launched."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,12 +66,13 @@ class Counter(TorchDispatchMode):
         self.up: list[tuple[int, str]] = []
         self.down: list[tuple[int, str]] = []
         self.waits: list[tuple[str, str]] = []
+        self.launches = 0
 
     def counts(self) -> dict[str, Any]:
         return {
             "up": len(self.up), "up_bytes": sum(n for n, _ in self.up),
             "down": len(self.down), "down_bytes": sum(n for n, _ in self.down),
-            "waits": len(self.waits),
+            "waits": len(self.waits), "launches": self.launches,
             "where": sorted({where for _, where in (*self.up, *self.down, *self.waits)}),
         }  # fmt: skip
 
@@ -77,6 +84,8 @@ class Counter(TorchDispatchMode):
         by_mask = name == "aten.index.Tensor" and any(one.dtype == torch.bool for one in inputs)
         if there and (by_mask or name.startswith(WAITING)):
             self.waits.append((name, site()))
+        if (there or kind_of(out) == KIND) and not any(word in name for word in SAME_MEMORY):
+            self.launches += 1
         if name in ("aten._to_copy.default", "aten.copy_.default"):
             target = out if name == "aten._to_copy.default" else args[0]
             source = args[0] if name == "aten._to_copy.default" else args[1]
@@ -107,6 +116,7 @@ def patch_torch() -> None:
     _setup_privateuseone_for_python_backend(KIND, device)
     torch.inference_mode = lambda *_, **__: torch.no_grad()  # fake tensors know no inference mode
     torch.autocast = lambda *_, **__: contextlib.nullcontext()
+    torch.allclose = lambda *_, **__: True  # there are no values to compare
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     tensor = torch.Tensor
     for name, value in {
@@ -221,6 +231,36 @@ def move(model: Any) -> None:
                     module._buffers[name] = Fakes.mode.from_tensor(value).to(DEVICE)
 
 
+BATCH = 8
+
+
+def counted(name: str, work: Callable[[], Any]) -> dict[str, Any]:
+    COUNTER.clear()
+    work()
+    return {name: COUNTER.counts()}
+
+
+def replayed(model: Any, query: Any, image: np.ndarray) -> dict[str, Any]:
+    """Return what travels when what a model does was recorded: a graph is one launch."""
+    from napari_intseg.models.device import CudaGraphs, Recording
+
+    def launch() -> None:
+        COUNTER.launches += 1
+
+    def record(work: Any, inputs: Any) -> Recording:
+        places = tuple(one.clone() for one in inputs)
+        return Recording(places, tuple(work(*places)), launch)
+
+    model.hosted.graphs = CudaGraphs(record, kind=KIND)
+    for _ in range(3):
+        model.prepare(image)
+        model.predict(query)
+    return {
+        **counted("prepare_replayed", lambda: model.prepare(image)),
+        **counted("replayed", lambda: model.predict(query)),
+    }
+
+
 def count(name: str) -> dict[str, Any]:
     """Return what travels when an image is prepared, and at its first, second and third click."""
     from napari_intseg.core.segmenter import Query
@@ -247,6 +287,12 @@ def count(name: str) -> dict[str, Any]:
                     answer = model.predict(Query(prepared, prompts, prev, state))
                     prev, state = answer.logits, answer.state
                 found[step] = COUNTER.counts()
+            if hasattr(model, "predict_batch"):
+                queries = [Query(model.prepare(image), prompts, prev) for _ in range(BATCH)]
+                found |= counted("batch", lambda: model.predict_batch(queries))
+            if hasattr(model, "prepare_batch"):
+                found |= counted("prepare_batch", lambda: model.prepare_batch([image] * BATCH))
+                found |= replayed(model, Query(prepared, prompts, prev, state), image)
             networks_to = nn.Module.to
             nn.Module.to = lambda self, *_, **__: (
                 self

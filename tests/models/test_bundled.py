@@ -48,6 +48,30 @@ def model():
     return Bundled(read_traits("random", {}), random_net(), device="cpu")
 
 
+def test_views_that_are_filled_up_to_one_size_share_a_pass(model):
+    rng = np.random.default_rng(0)
+    shapes = [(60, 90), (64, 96), (33, 70)]
+    assert {model.batch_shape(shape) for shape in shapes} == {(64, 96)}
+    images = [rng.random((*shape, 3), np.float32) for shape in shapes]
+    guides = [None, *(rng.normal(0, 3, shape).astype(np.float32) for shape in shapes[1:])]
+    others = [(images[0][..., 0] > 0.9).astype(np.float32), None, None]
+    asked = [
+        Prompts((Click(20, 30),)),
+        Prompts((Click(5, 5), Click(50, 80, False))),
+        Prompts((), Box(4, 10, 20, 40)),
+    ]
+
+    def queries(prepared):
+        parts = zip(prepared, asked, guides, others, strict=True)
+        return [Query(one, prompts, prev, others=o) for one, prompts, prev, o in parts]
+
+    alone = [model.predict(query) for query in queries([model.prepare(im) for im in images])]
+    together = model.predict_batch(queries(model.prepare_batch(images)))
+    for one, other, shape in zip(together, alone, shapes, strict=True):
+        assert one.logits.shape == shape
+        np.testing.assert_allclose(one.logits, other.logits, atol=1e-5)
+
+
 def view_tensors():
     generator = torch.Generator().manual_seed(1)
     image = torch.rand(2, 3, 64, 96, generator=generator)

@@ -73,3 +73,25 @@ def test_main_memory_and_the_devices_are_counted_apart_and_the_devices_is_given_
     # the bundled network's maps are there alone; of others the processor has a copy to begin again
     assert (found["nbytes"] == 0) == (name == "bundled")
     assert found["left"] == 0
+
+
+def test_the_bundled_network_encodes_beside_the_processor_and_a_batch_comes_down_once(counts):
+    found = counts["bundled"]
+    for step in ("prepare", "prepare_batch"):
+        # nothing is read, so that the processor goes on at once
+        assert (found[step]["up"], found[step]["down"], found[step]["waits"]) == (1, 0, 0)
+    # eight questions: what is kept of the images is put together, and then it is one pass
+    assert found["batch"]["launches"] < 1.5 * found["second"]["launches"]
+    for name in ("bundled", "ritm-hrnet18s"):
+        assert (counts[name]["batch"]["down"], counts[name]["batch"]["waits"]) == (1, 0)
+
+
+def test_a_recorded_click_launches_few_things_and_waits_for_none(counts):
+    found = counts["bundled"]
+    # 113 and 332 launches become 13 and 47: what goes in and comes out is copied
+    for plain, replayed in (("prepare", "prepare_replayed"), ("second", "replayed")):
+        assert found[plain]["launches"] > 100
+        assert found[replayed]["launches"] < found[plain]["launches"] / 6
+        assert found[replayed]["waits"] == 0
+        for what in ("up", "up_bytes", "down", "down_bytes"):
+            assert found[replayed][what] == found[plain][what]

@@ -75,6 +75,35 @@ def test_all_are_found_as_one_step_of_undo(session, field):
     np.testing.assert_array_equal(session.labels > 0, field > 0)
 
 
+class PartsBeside(Parts):
+    """The same on a device, several places in one pass."""
+
+    is_asynchronous = True
+
+    def __init__(self):
+        super().__init__()
+        self.passes = []
+
+    def predict_batch(self, queries):
+        self.passes.append(len(queries))
+        return [self.predict(query) for query in queries]
+
+
+def test_a_device_is_asked_about_several_places_at_once_and_finds_the_same(session, field):
+    beside = Session(PartsBeside(), Volume(field))
+    beside.click((10, 10))
+    beside.new_object()
+    beside.click((10, 30))
+    beside.model.passes.clear()
+    done, same = [], []
+    new = beside.find_alike(on_progress=lambda *given: done.append(given))
+    assert new == session.find_alike(on_progress=lambda *given: same.append(given))
+    assert done == same
+    np.testing.assert_array_equal(beside.labels, session.labels)
+    assert max(beside.model.passes) == 8
+    assert len(beside.model.passes) < len(session.model.queries) / 2
+
+
 class BrightOnTheLeft:
     """A guided network for which what is bright is an object, on the left half alone."""
 

@@ -242,7 +242,9 @@ class Segmenter(Protocol):
 class BatchSegmenter(Protocol):
     """A model that answers several queries at once, faster than one by one.
 
-    All queries of a batch have the same image size; the answers equal those of `predict`.
+    All queries of a batch have the same image size, or one `batch_shape` if it has such a method;
+    the answers equal those of `predict`. On a device, see `batching.gains_by_batches`, walks and
+    places that are searched go side by side.
     """
 
     def predict_batch(self, queries: Sequence[Query]) -> list[Answer]:

@@ -331,20 +331,24 @@ def prepare_slice(
     shape: tuple[int, int],
     options: Options | None = None,
     *,
+    asked: tuple[Prompts, Patch] | None = None,
     prepared: PreparedStore,
     key: Hashable = None,
 ) -> None:
-    """Have a whole slice prepared before anything is asked about it; see `predict_slice`.
+    """Have a slice prepared before anything is asked about it; see `predict_slice`.
 
-    It is of use for models without zoom-in, which look at the whole slice whatever is asked. One
-    so large that they look at a window of it is left alone.
+    The whole slice, for models without zoom-in, unless it is so large that they look at a window of
+    it; or, with `asked`, the view that a first question by these prompts and mask is asked on.
     """
-    if not is_seen_whole(shape):
+    chosen, view = (options or Options()).resolved(model), View.whole(shape)
+    prompts, guide = asked or (Prompts(), None)
+    if guide is not None and chosen.zoom_in is not None:
+        view = look(chosen.zoom_in, shape, prompts, guide, None).seen
+    elif not is_seen_whole(shape):
         return
-    chosen = (options or Options()).resolved(model)
     seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
-    ask = _SliceQuestion(model, seeing, seeing.shown(), Prompts(), chosen)
-    ask.prepare(View.whole(shape).limited(chosen.longer_side_px))
+    ask = _SliceQuestion(model, seeing, seeing.shown(prompts, guide), prompts, chosen)
+    ask.prepare(view.limited(chosen.longer_side_px))
 
 
 def whole_keys(

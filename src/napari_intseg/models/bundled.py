@@ -30,6 +30,7 @@ from napari_intseg.models.bundled_input import (
     previous_logits,
     read_traits,
     spread_narrow,
+    stacked,
 )
 from napari_intseg.models.device import (
     Precision,
@@ -167,6 +168,11 @@ class Bundled(NetModel):
         net = net.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hosted = OnDevice(net, chosen, dtype)
 
+    @property
+    def encodes_ahead(self) -> bool:
+        """Whether a view that is prepared early is encoded beside what the processor does."""
+        return self.is_asynchronous
+
     def prepare(self, image: FloatArray) -> Prepared:
         """Encode a view.
 
@@ -180,18 +186,32 @@ class Bundled(NetModel):
         DeviceError
             If the device runs out of memory.
         """
-        h, w = image.shape[:2]
+        return self.prepare_batch([image])[0]
+
+    @staticmethod
+    def batch_shape(shape: tuple[int, int]) -> tuple[int, int]:
+        """Return the size to which a view is filled up; those that share it share a pass."""
+        return shape[0] + -shape[0] % STRIDE, shape[1] + -shape[1] % STRIDE
+
+    def prepare_batch(self, images: Sequence[FloatArray]) -> list[Prepared]:
+        """Encode views of one `batch_shape` in one pass, in their order; see `prepare`.
+
+        Nothing is read from the device, so that it computes while the processor goes on.
+        """
         with memory_guard(self.hosted.device), torch.inference_mode():
             self.hosted.bring()
-            spread = upload(spread_narrow(image), self.hosted.device, self.hosted.dtype)
-            values = spread.permute(2, 0, 1)[None]
             # middle grey, as colour views are filled up in training (`views._warp`)
-            padded = F.pad(values, (0, -w % STRIDE, 0, -h % STRIDE), value=0.5)
-            whole = padded.contiguous(memory_format=torch.channels_last)
+            shown = stacked([spread_narrow(image) for image in images], fill=0.5)
+            values = upload(shown, self.hosted.device, self.hosted.dtype).permute(0, 3, 1, 2)
+            whole = filled_up(values, 0.5).contiguous(memory_format=torch.channels_last)
             kept = self.hosted.graphs("encode", self.hosted.net.encode, whole)
+            apart = zip(images, _apart(kept, len(images)), strict=True)
+            return [self._prepared((im.shape[0], im.shape[1]), one) for im, one in apart]
+
+    def _prepared(self, shape: tuple[int, int], kept: list[Tensor]) -> Prepared:
         nbytes = sum(one.element_size() * one.nelement() for one in kept)
         there = self.hosted.device_bytes(nbytes)
-        prepared = Prepared((h, w), Maps(kept), nbytes - there, there)
+        prepared = Prepared(shape, Maps(kept), nbytes - there, there)
         self._made.add(prepared)
         return prepared
 
@@ -206,7 +226,7 @@ class Bundled(NetModel):
         return self.predict_batch([query])[0]
 
     def predict_batch(self, queries: Sequence[Query]) -> list[Answer]:
-        """Answer queries on images of one size, in the order asked; those with clicks in one pass.
+        """Answer queries on images of one `batch_shape`, in their order; those with clicks at once.
 
         Raises
         ------
@@ -216,7 +236,6 @@ class Bundled(NetModel):
         return answer_all(queries, self._answered)
 
     def _answered(self, queries: Sequence[Query]) -> list[Answer]:
-        h, w = queries[0].prepared.shape
         with memory_guard(self.hosted.device), torch.inference_mode():
             self.hosted.bring()
             for query in queries:
@@ -224,16 +243,21 @@ class Bundled(NetModel):
             kept = _stack([query.prepared.payload.tensors for query in queries])
             drawn = drawn_on(queries) if self._sees_drawn else None
             if drawn is not None:
-                shown = F.pad(upload(drawn, self.hosted.device), (0, -w % STRIDE, 0, -h % STRIDE))
+                shown = filled_up(upload(drawn, self.hosted.device), 0)
                 kept = self.hosted.graphs("prompted", self._prompted, *kept, shown)
             # few counts of clicks, so that what was recorded of one serves others
             table = pack_clicks([as_clicks(q) for q in queries], doubling=self.is_asynchronous)
             clicks = upload(table, self.hosted.device)
-            prev = F.pad(self._before(queries), (0, -w % STRIDE, 0, -h % STRIDE))
+            prev = filled_up(self._before(queries), 0)
             (logits,) = self.hosted.graphs("answer", self._logits, *kept, clicks, prev)
             # in half precision the answer is no finer than what travels
+            shapes = [query.prepared.shape for query in queries]
+            h, w = np.max(shapes, axis=0)
             found = download(logits[:, 0, :h, :w], exact=self.hosted.dtype == torch.float32)
-        return [Answer(np.ascontiguousarray(one)) for one in found]
+        return [
+            Answer(np.ascontiguousarray(one[:h, :w]))
+            for one, (h, w) in zip(found, shapes, strict=True)
+        ]
 
     def _prompted(self, *kept_and_drawn: Tensor) -> list[Tensor]:
         *kept, drawn = kept_and_drawn
@@ -247,10 +271,11 @@ class Bundled(NetModel):
     def _before(self, queries: Sequence[Query]) -> Tensor:
         """Return the previous probabilities, (B, 1, H, W)."""
         if all(q.prev_logits is None and q.prompts.box is None for q in queries):
-            shape = (len(queries), 1, *queries[0].prepared.shape)
+            h, w = np.max([query.prepared.shape for query in queries], axis=0)
             # nothing to upload: made where it is needed
-            return torch.zeros(shape, device=self.hosted.device)
-        logits = np.stack([previous_logits(query) for query in queries])
+            return torch.zeros((len(queries), 1, h, w), device=self.hosted.device)
+        # a probability of 0 where a view is filled up
+        logits = stacked([previous_logits(query)[0] for query in queries], fill=-np.inf)[:, None]
         # what the network computes in is fine enough to travel in
         dtype = None if self.hosted.device.type == "cpu" else self.hosted.dtype
         return upload(logits, self.hosted.device, dtype).float().sigmoid()
@@ -269,6 +294,19 @@ class Maps:
     def move(self, device: torch.device) -> None:
         """Have them on a device."""
         self.tensors = [one.to(device) for one in self.tensors]
+
+
+def filled_up(maps: Tensor, fill: float) -> Tensor:
+    """Return maps (B, C, H, W) with more rows below and columns to the right, as a view is."""
+    h, w = maps.shape[2:]
+    return F.pad(maps, (0, -w % STRIDE, 0, -h % STRIDE), value=fill)
+
+
+def _apart(kept: list[Tensor], count: int) -> list[list[Tensor]]:
+    """Return what is kept of each image of a batch; copied, so that no image keeps the others."""
+    if count == 1:
+        return [kept]
+    return [[one[i : i + 1].clone() for one in kept] for i in range(count)]
 
 
 def _stack(payloads: list[list[Tensor]]) -> list[Tensor]:

@@ -126,9 +126,22 @@ def drawn_on(queries: Sequence[Query]) -> FloatArray | None:
 
     Scribbles are not drawn: taught so, they were worse than as clicks (docs/results.md).
     """
-    empty = np.zeros(queries[0].prepared.shape, np.float32)
-    maps = np.stack([empty if query.others is None else query.others for query in queries])
+    if all(query.others is None for query in queries):
+        return None
+    maps = stacked(
+        [np.zeros(q.prepared.shape, np.float32) if q.others is None else q.others for q in queries],
+        fill=0,
+    )
     return maps[:, None] if maps.any() else None
+
+
+def stacked(images: Sequence[FloatArray], *, fill: float) -> FloatArray:
+    """Return images (h, w) or (h, w, C) as one array, filled up below and to the right."""
+    size = np.max([image.shape[:2] for image in images], axis=0)
+    out = np.full((len(images), *size, *images[0].shape[2:]), fill, np.float32)
+    for own, image in zip(out, images, strict=True):
+        own[: image.shape[0], : image.shape[1]] = image
+    return out
 
 
 def filled(box: Box, shape: tuple[int, int]) -> BoolArray:
@@ -148,7 +161,7 @@ def answer_all(
     Parameters
     ----------
     queries : sequence of Query
-        On images of one size.
+        As `ask` takes them.
     ask : callable
         Answers queries with clicks in one pass of the network.
     """

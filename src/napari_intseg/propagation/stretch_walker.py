@@ -12,7 +12,7 @@ from napari_intseg.core.segmenter import BoolArray, FloatArray, bounding_box
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import Patch, on_window, trimmed
-from napari_intseg.inference.predict import largest_view_px, predict_slice
+from napari_intseg.inference.predict import largest_view_px, predict_slice, prepare_slice
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.propagation import confidence
 from napari_intseg.propagation.correction import Correction, corrected, grown, inner
@@ -241,6 +241,7 @@ class StretchWalker:
                 patch = self._ask(index, neighbour, crossing(sections, index))
             else:
                 patch, self.note = next(followed)
+            self._prepare_next(index + indices.step, indices, patch)
             held = self._held(index, patch, neighbour, appearance)
             why = ending.reason(
                 held.kept, held.before, areas, held.likeness, held.growth,
@@ -417,6 +418,34 @@ class StretchWalker:
         answer = within_memory(request.model, ask, store=request.prepared, seen_px=seen_px)
         self.note = str(answer.info.get("note", ""))
         return answer.patch
+
+    def _prepare_next(self, index: int, indices: range, patch: Patch) -> None:
+        """Have a device encode the next plane while the processor finishes this one.
+
+        The view follows from the finished mask, but mostly it is the same by the mask as it was
+        answered; where it is not, the plane is encoded once more.
+        """
+        request = self.request
+        is_of_use = index in indices and getattr(request.model, "encodes_ahead", False)
+        if not is_of_use or request.prepared is None or patch.box(self.threshold) is None:
+            return
+        prompts, initial = guidance(patch.mask(self.threshold), request.model.traits)
+        if initial is None:
+            return
+        plane = Plane(self.stretch.axis, index)
+        shape = request.volume.slice_shape(plane.axis)
+        prepare = partial(
+            prepare_slice,
+            request.model,
+            SliceReader(request.volume, plane, request.context),
+            shape,
+            self.options,
+            asked=(prompts, initial),
+            prepared=request.prepared,
+            key=(request.key, plane),
+        )
+        seen_px = partial(largest_view_px, request.model, shape, self.options)
+        within_memory(request.model, prepare, store=request.prepared, seen_px=seen_px)
 
     def _around(self, index: int, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Return the image round a mask in grey, and the mask there."""

@@ -1,14 +1,19 @@
 """From clicked planes outward, plane by plane, the neighbour's mask as guidance."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_intseg.core.volume import Plane
+from napari_intseg.inference.batching import BatchedModel, gains_by_batches
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.guard import Stop
 from napari_intseg.propagation.request import Walk, WalkSettings, with_memory
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.propagation.stretch_walker import Answered, SectionsOf, StretchWalker
+
+# answers of stretches that are ahead of their turn: logits of 1,000 objects of 128 x 128 pixels
+_AHEAD_BYTES = 64 << 20
 
 __all__ = ["Step", "Stop", "Walk", "WalkSettings", "walk", "walk_all", "with_memory"]
 
@@ -70,8 +75,10 @@ def walk(request: Walk) -> Iterator[Step]:
     Step
         One for each plane answered, and one at the end of each stretch.
     """
-    sections: SectionsOf = {}
-    runs = [_StretchRun(request, stretch, sections) for stretch in request.stretches]
+    yield from _walk(request, _runs_of(request, _Abreast.of([request])))
+
+
+def _walk(request: Walk, runs: "list[_StretchRun]") -> Iterator[Step]:
     ended = 0
     while runs:
         # as they are listed, or the one whose next plane is nearest
@@ -81,9 +88,8 @@ def walk(request: Walk) -> Iterator[Step]:
         if found is not None:
             plane, patch, confidence, _ = found
             yield Step(
-                request, run.stretch, plane, patch, confidence, done, request.total,
-                note=run.worker.note,
-            )  # fmt: skip
+                request, run.stretch, plane, patch, confidence, done, request.total, note=run.note
+            )
             continue
         runs.remove(run)
         ended += request.work(run.stretch)
@@ -94,23 +100,91 @@ def walk(request: Walk) -> Iterator[Step]:
         )  # fmt: skip
 
 
+def _runs_of(request: Walk, abreast: "_Abreast | None") -> "list[_StretchRun]":
+    sections: SectionsOf = {}
+    asked = request if abreast is None else replace(request, model=abreast.model)
+    return [_StretchRun(asked, stretch, sections, abreast) for stretch in request.stretches]
+
+
 class _StretchRun:
     """One stretch of a walk: how much of it has passed, and how far it is from a click."""
 
-    def __init__(self, request: Walk, stretch: Stretch, sections: SectionsOf) -> None:
-        self.stretch, self.passed = stretch, 0
+    def __init__(
+        self, request: Walk, stretch: Stretch, sections: SectionsOf, abreast: "_Abreast | None"
+    ) -> None:
+        self.stretch, self.passed, self.note = stretch, 0, ""
         self.worker = StretchWalker(request, stretch, sections)
         self._answers = self.worker.run()
         self._near = 0 if request.near is None else request.near
         sides = [side.index for side in (stretch.left, stretch.right) if side is not None]
         self.away = min((abs(side - self._near) for side in sides), default=0)
+        # answers ahead of their turn, each with the model's note; None: there are no more
+        self.ahead: deque[tuple[Answered | None, str]] = deque()
+        self.is_ended = False
+        self._abreast = abreast
+        if abreast is not None:
+            abreast.runs.append(self)
 
     def next(self) -> Answered | None:
         """Return the next answer; None if there is none left."""
-        found = next(self._answers, None)
+        if not self.ahead:
+            if self._abreast is None:
+                self.advance()
+            else:
+                self._abreast.advance(self)
+        found, self.note = self.ahead.popleft()
         if found is not None:
             self.away, self.passed = abs(found[0].index - self._near) + 1, found[3]
         return found
+
+    def advance(self) -> None:
+        """Compute the next answer."""
+        found = next(self._answers, None)
+        self.is_ended = found is None
+        self.ahead.append((found, self.worker.note))
+
+    @property
+    def ahead_bytes(self) -> int:
+        """What answers ahead of their turn hold."""
+        return sum(found[1].logits.nbytes for found, _ in self.ahead if found is not None)
+
+
+class _Abreast:
+    """Stretches that are walked at the same time, so that a device answers them in one pass.
+
+    Their steps come in the order in which they would without, since journals hold it, and the first
+    object to come has a pixel: those ahead of their turn wait.
+
+    Parameters
+    ----------
+    model : BatchedModel
+        Who answers all of them.
+    """
+
+    def __init__(self, model: BatchedModel) -> None:
+        self.model = model
+        self.runs: list[_StretchRun] = []
+
+    @classmethod
+    def of(cls, requests: Sequence[Walk]) -> "_Abreast | None":
+        """Return what walks of one session are walked by; None if there is nothing to gain."""
+        model = requests[0].model if requests else None
+        asks = all(one.settings.method == "neighbour" for one in requests)
+        if model is None or not asks or not gains_by_batches(model):
+            return None
+        return cls(BatchedModel(model))
+
+    def advance(self, wanted: _StretchRun) -> None:
+        """Compute the next answer of a stretch, and one more of each that has room for it."""
+        held, going = sum(run.ahead_bytes for run in self.runs), [wanted]
+        for run in self.runs:
+            if run is not wanted and not run.is_ended and held < _AHEAD_BYTES:
+                going.append(run)
+        if len(going) == 1:
+            wanted.advance()
+        else:
+            self.model.run([run.advance for run in going])
+        self.runs = [run for run in self.runs if run.ahead or not run.is_ended]
 
 
 def walk_all(requests: Sequence[Walk]) -> Iterator[Step]:
@@ -130,7 +204,8 @@ def walk_all(requests: Sequence[Walk]) -> Iterator[Step]:
     Step
         As from `walk`; its `walk` says of which object.
     """
-    turns = [_Turn(request) for request in requests]
+    abreast = _Abreast.of(requests)
+    turns = [_Turn(request, abreast) for request in requests]
     at = 0
     while turns:
         # the object whose next plane is nearest, so that what a model prepared is used while it is
@@ -147,8 +222,10 @@ def walk_all(requests: Sequence[Walk]) -> Iterator[Step]:
 class _Turn:
     """One object of several, and which plane it will ask for next."""
 
-    def __init__(self, request: Walk) -> None:
-        self._steps, self._left = walk(request), list(request.stretches)
+    def __init__(self, request: Walk, abreast: _Abreast | None) -> None:
+        # those abreast are all there from the beginning; else each begins at its first turn
+        steps = walk(request) if abreast is None else _walk(request, _runs_of(request, abreast))
+        self._steps, self._left = steps, list(request.stretches)
         self.coming = self._first()
 
     def step(self) -> Step | None:

@@ -10,6 +10,7 @@ References
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from napari_intseg.core.segmenter import (
 )
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
+from napari_intseg.inference.batching import BatchedModel, gains_by_batches
 from napari_intseg.inference.candidates import (
     LEAST_CONTRAST,
     Candidate,
@@ -57,6 +59,9 @@ LIMIT_PX = 1 << 25
 # an answer is from .3 of the smallest to 3 times the largest given object's area: far from all
 # sizes that a person showed it is something else
 _LEAST, _MOST = 0.3, 3.0
+# places that a device is asked about at once: more would be asked about in vain where objects found
+# meanwhile lie there
+_ABREAST = 8
 # share of an answer that must not belong to another object: less is that object once more
 _FREE = 0.6
 
@@ -225,8 +230,8 @@ def search(request: SearchRequest) -> Iterator[SearchStep]:
         total += len(candidates)
         like = ObjectLooks.of(image, known[window], window)
         yield SearchStep(done, total)
-        for one in candidates:
-            found = ask_candidate(request, _moved(one, window, known.shape), like, known)
+        moved = [_moved(one, window, known.shape) for one in candidates]
+        for found in ask_candidates(request, moved, like, known):
             done += 1
             if found is not None:
                 known[found] = values.size + done
@@ -259,18 +264,51 @@ class ObjectLooks:
         return share > LEAST_CONTRAST
 
 
-def ask_candidate(
-    request: SearchRequest, candidate: Candidate, like: ObjectLooks, known: NDArray[np.int32]
-) -> BoolArray | None:
-    """Return the object at a place without others' pixels; None if it is like none of the known."""
-    click, traits = candidate.click, request.setup.model.traits
-    # an object found since lies there
-    if known[round(click.row), round(click.col)]:
-        return None
-    prompts = _prompts(candidate, traits)
+def ask_candidates(
+    request: SearchRequest,
+    candidates: Sequence[Candidate],
+    like: ObjectLooks,
+    known: NDArray[np.int32],
+) -> Iterator[BoolArray | None]:
+    """Yield the object at each place without others' pixels; None if it is like none of the known.
+
+    The caller may add to `known` between two places. A device is asked about several at once.
+    """
+    model, abreast = request.setup.model, 1
+    if gains_by_batches(model):
+        model, abreast = BatchedModel(model), _ABREAST
+        request = replace(request, setup=replace(request.setup, model=model))
+    for start in range(0, len(candidates), abreast):
+        part = candidates[start : start + abreast]
+        # what one of them will turn out to be is not known yet: what lies on it is asked in vain
+        free = [one for one in part if not known[_pixel(one)]]
+        asks = [partial(_patch_at, request, one) for one in free]
+        found = iter(model.run(asks) if isinstance(model, BatchedModel) else (f() for f in asks))
+        for one in part:
+            patch = next(found) if one in free else None
+            # an object found since lies there
+            if patch is None or known[_pixel(one)]:
+                yield None
+            else:
+                yield _object_in(patch, model.traits.threshold, like, known)
+
+
+def _pixel(candidate: Candidate) -> tuple[int, int]:
+    return round(candidate.click.row), round(candidate.click.col)
+
+
+def _patch_at(request: SearchRequest, candidate: Candidate) -> Patch:
+    """Return the answer at a place."""
+    prompts = _prompts(candidate, request.setup.model.traits)
     question = Question(request.setup, request.plane, prompts, initial=candidate.patch)
-    patch = run(Request(0, 0, question, prepared=request.prepared)).patch
-    inside = patch.inside(traits.threshold)
+    return run(Request(0, 0, question, prepared=request.prepared)).patch
+
+
+def _object_in(
+    patch: Patch, threshold: float, like: ObjectLooks, known: NDArray[np.int32]
+) -> BoolArray | None:
+    """Return what of an answer belongs to nobody; None if it is like none of the known objects."""
+    inside = patch.inside(threshold)
     free = inside & (known[patch.slices] == 0)
     area = int(np.count_nonzero(inside))
     if not like.size.fits(area, _LEAST, _MOST) or np.count_nonzero(free) < _FREE * area:
@@ -367,8 +405,9 @@ def segment_guided(support: Support, setup: Setup) -> Iterator[Guided]:
     known = np.zeros(image.shape[:2], np.int32)
     like = ObjectLooks(image, whole, support.size, support.contrast)
     request = SearchRequest(setup, Plane(0, 0), whole, known, PreparedCache(CACHE_BYTES))
-    for number, candidate in enumerate(support.candidates(image), 1):
-        found = ask_candidate(request, candidate, like, known)
+    candidates = list(support.candidates(image))
+    places = ask_candidates(request, candidates, like, known)
+    for number, (candidate, found) in enumerate(zip(candidates, places, strict=True), 1):
         if found is not None:
             known[found] = number
             yield Guided(found, candidate.likeness)
