@@ -1,5 +1,8 @@
 """What a GPU has to show: parity, warm-up, time, memory that is given back, and a full card.
 
+Of the bundled network also what recorded graphs, encoding ahead and objects that are walked abreast
+save, and that masks stay the same.
+
     python benchmarks/gpu.py --json gpu.json                 # under 8 minutes on a GPU
     python benchmarks/gpu.py --device cpu --quick            # the script itself, tried on a CPU
 
@@ -13,7 +16,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,11 +26,19 @@ import numpy as np
 import torch
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Query, Segmenter, Traits, sigmoid
+from napari_intseg.core.segmenter import (
+    Answer,
+    FloatArray,
+    Prepared,
+    Query,
+    Segmenter,
+    Traits,
+    sigmoid,
+)
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.evaluation.run import PreparedImages
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
-from napari_intseg.models.device import Precision, choose_device, choose_precision
+from napari_intseg.models.device import CudaGraphs, Precision, choose_device, choose_precision
 from napari_intseg.models.focalclick import FocalClick, net_of_config
 from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.registry import load_model
@@ -233,6 +244,84 @@ def clicks_on(model: Segmenter, side: int) -> dict[str, Callable[[], object]]:
     }
 
 
+class As:
+    """A model that says whether it computes beside the processor, whatever it does."""
+
+    def __init__(self, model: Any, *, is_asynchronous: bool) -> None:
+        self.model, self.traits = model, model.traits
+        self.is_asynchronous = self.encodes_ahead = is_asynchronous
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else the model has."""
+        return getattr(self.model, name)
+
+    def prepare(self, image: FloatArray) -> Prepared:
+        """Encode a view."""
+        return self.model.prepare(image)
+
+    def predict(self, query: Query) -> Answer:
+        """Answer one query."""
+        return self.model.predict(query)
+
+    def predict_batch(self, queries: Sequence[Query]) -> list[Answer]:
+        """Answer several."""
+        return self.model.predict_batch(queries)
+
+
+def recorded(device: str, side_px: int, repeats: int) -> dict[str, float]:
+    """Return milliseconds of an encoding and a click, recorded and not, and what differs."""
+    model: Any = load_model("bundled", device=device)
+    there, graphs = choose_device(device), model.hosted.graphs
+    image, _ = phantom_image(shape=(side_px, side_px))
+    asked = Prompts((Click(side_px / 2, side_px / 3), Click(3, 3, positive=False)))
+    found, answers = {}, []
+    for name, kept in (("plain", CudaGraphs(kind="none")), ("recorded", graphs)):
+        model.hosted.graphs = kept
+        for _ in range(4):
+            query = Query(model.prepare(image), asked)
+            answers.append(model.predict(query).logits)
+        returned = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            model.prepare(image)
+            returned.append(time.perf_counter() - start)
+            if there.type == "cuda":
+                torch.cuda.synchronize(there)
+        found[f"prepare_returns_{name}"] = 1000 * statistics.median(returned)
+        found[f"prepare_{name}"] = 1000 * timed(lambda: model.prepare(image), there, repeats)
+        found[f"click_{name}"] = 1000 * timed(partial(model.predict, query), there, repeats)
+    found["recordings"] = len(graphs)
+    found["prob_differs"] = float(np.abs(sigmoid(answers[-1]) - sigmoid(answers[0])).max())
+    model.release()
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def abreast(device: str, planes: int) -> dict[str, float]:
+    """Return planes a second of four objects, one by one and abreast, and what differs."""
+    rows, cols = np.indices((256, 256))
+    data = np.full((planes, 256, 256), 40.0, np.float32)
+    for row in (60, 190):
+        for col in (60, 190):
+            for z in range(planes):
+                data[z][np.hypot(rows - row - z / 8, cols - col) < 35 - z / 8] = 160
+    data += np.random.default_rng(0).normal(0, 8, data.shape).astype(np.float32)
+    found, labels = {}, []
+    for name in ("one_by_one", "abreast", "one_by_one_again", "abreast_again"):
+        model = As(load_model("bundled", device=device), is_asynchronous=name.startswith("abr"))
+        session = Session(model, Volume(data))
+        for row in (60, 190):
+            for col in (60, 190):
+                if session.mask.any():
+                    session.new_object()
+                session.click((planes // 2, row, col))
+        start = time.perf_counter()
+        change = session.propagate_all()
+        found[name] = round(4 * len(change.planes) / (time.perf_counter() - start), 1)
+        labels.append(session.labels)
+    found["masks_differ"] = round(float((labels[1] != labels[0]).mean()), 6)
+    return found
+
+
 def main() -> None:
     """Measure, print, and write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -261,7 +350,11 @@ def main() -> None:
         told = ", ".join(f"{name}{'' if met else ' (!)'}" for name, met in goals.items())
         print(f"{family} {row.precision}: click {row.click_ms} ms, {told}", flush=True)
     clicks = whole_clicks(args.device, 2 if args.quick else repeats)
+    graphs = recorded(args.device, 128 if args.quick else 384, repeats)
+    walks = abreast(args.device, 4 if args.quick else 48)
     full = on_a_full_card(args.device)
+    print(f"bundled, recorded in ms: {graphs}")
+    print(f"bundled, planes a second of four objects: {walks}")
     print(f"bundled, whole clicks in ms: {clicks}")
     for one in full:
         print(f"full card, {one['left_mb']} MB left: {one['told']}")
@@ -272,7 +365,7 @@ def main() -> None:
         outcome = {
             "device": name, "torch": torch.__version__, "side_px": side,
             "families": [asdict(row) for row in rows], "whole_clicks_ms": clicks,
-            "full_card": full, "left_out": left_out,
+            "recorded": graphs, "abreast": walks, "full_card": full, "left_out": left_out,
         }  # fmt: skip
         args.json.write_text(json.dumps(outcome, indent=1) + "\n", "utf-8")
 
