@@ -1,5 +1,7 @@
 """Choice of device and number format."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -13,18 +15,41 @@ from napari_intseg.models.device import (
     list_devices,
     memory_guard,
 )
+from napari_intseg.models.net_model import OnDevice
 
 
 @pytest.mark.parametrize(
-    ("cuda", "mps", "expected"),
-    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+    ("there", "expected"),
+    [
+        (("cuda", "xpu", "mps"), "cuda"),
+        (("xpu", "mps"), "xpu"),
+        (("mps",), "mps"),
+        ((), "cpu"),
+    ],
 )
-def test_auto_takes_cuda_then_mps_then_cpu(
-    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
+def test_auto_takes_cuda_then_xpu_then_mps_then_cpu(
+    monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], expected: str
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.xpu, "is_available", lambda: "xpu" in there)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
     assert choose_device("auto").type == expected
+    assert list_devices() == ("auto", *(one for one in there if one != "cuda"), "cpu")
+
+
+@pytest.mark.parametrize("kind", ["cuda", "xpu", "mps"])
+def test_every_kind_of_device_gives_back_what_is_kept_when_memory_runs_out(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    emptied = []
+    for name in ("cuda", "xpu", "mps"):
+        monkeypatch.setattr(getattr(torch, name), "empty_cache", partial(emptied.append, name))
+    device = torch.device(kind)
+    with pytest.raises(DeviceError, match="out of memory"), memory_guard(device):
+        raise RuntimeError(f"{kind.upper()} backend out of memory")
+    assert emptied == [kind]
+    OnDevice(torch.nn.Identity(), device, torch.float32).release()
+    assert emptied == [kind] * 3
 
 
 def test_a_device_that_exists_is_taken() -> None:

@@ -35,7 +35,8 @@ def choose_device(device: str = "auto") -> torch.device:
     Parameters
     ----------
     device : str, default "auto"
-        "auto" takes CUDA, then MPS, then CPU; otherwise a torch name such as "cpu" or "cuda:1".
+        "auto" takes CUDA, then XPU (Intel's), then MPS (Apple's), then the CPU; otherwise a torch
+        name such as "cpu" or "cuda:1".
 
     Raises
     ------
@@ -43,9 +44,8 @@ def choose_device(device: str = "auto") -> torch.device:
         If the name is unknown or there is no such device.
     """
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        cuda = ("cuda",) if torch.cuda.is_available() else ()
+        return torch.device((*cuda, *_other_devices(), "cpu")[0])
     try:
         chosen = torch.device(device)
         # a name may be known to PyTorch and the device not be there: only using it tells
@@ -61,8 +61,19 @@ def choose_device(device: str = "auto") -> torch.device:
 def list_devices() -> tuple[str, ...]:
     """Return the names that `choose_device` takes here, "auto" first."""
     cuda = tuple(f"cuda:{i}" for i in range(torch.cuda.device_count()))
-    mps = ("mps",) if torch.backends.mps.is_available() else ()
-    return ("auto", *cuda, *mps, "cpu")
+    return ("auto", *cuda, *_other_devices(), "cpu")
+
+
+def _other_devices() -> tuple[str, ...]:
+    """Return the kinds that are there besides CUDA and the CPU."""
+    there = {"xpu": torch.xpu.is_available(), "mps": torch.backends.mps.is_available()}
+    return tuple(kind for kind, is_there in there.items() if is_there)
+
+
+def give_back(device: torch.device) -> None:
+    """Give back what PyTorch keeps of a device's memory for itself."""
+    if device.type in ("cuda", "xpu", "mps"):
+        getattr(torch, device.type).empty_cache()
 
 
 def choose_precision(
@@ -134,7 +145,7 @@ def upload(values: Array, device: torch.device, dtype: torch.dtype | None = None
     here = torch.from_numpy(np.ascontiguousarray(values))
     if dtype is not None:
         here = here.to(dtype)
-    if device.type == "cuda":
+    if device.type in ("cuda", "xpu"):
         # a copy goes on beside the computation only from pinned memory
         return here.pin_memory().to(device, non_blocking=True)
     return here.to(device)
@@ -182,9 +193,8 @@ def memory_guard(device: torch.device) -> Iterator[None]:
     except (RuntimeError, MemoryError) as err:
         if isinstance(err, DeviceError) or not is_out_of_memory(err):
             raise
-        if device.type == "cuda":
-            # what PyTorch keeps for itself is given back, so that a smaller attempt finds room
-            torch.cuda.empty_cache()
+        # so that a smaller attempt finds room
+        give_back(device)
         raise DeviceError(
             f"device is out of memory: expected room for one answer, got none left on "
             f"{str(device)!r}. Close other programs that use it, limit the view's size, or choose "

@@ -27,6 +27,7 @@ from napari_intseg.models.device import (
     Precision,
     choose_device,
     choose_precision,
+    give_back,
     memory_guard,
 )
 from napari_intseg.models.nets.click_maps import Scale
@@ -304,7 +305,7 @@ class OnDevice:
         # recordings hold memory, which is short or to be given back
         self.graphs.clear()
         # what the old place held is given back at once
-        _free(home[0])
+        give_back(home[0])
 
     def release(self) -> None:
         """Return the device's memory, with the images there; the next query takes it again.
@@ -314,7 +315,7 @@ class OnDevice:
         self.save_memory(NOTHING)
         self._there = None
         self._leave()
-        _free(self.device)
+        give_back(self.device)
 
     def bring(self) -> None:
         """Have the network on its device, or all of it in main memory if there is no room."""
@@ -484,8 +485,3 @@ def _is_on(value: Tensor, device: torch.device) -> bool:
         return False
     # "cuda" without a number is whichever is current
     return device.type == "cpu" or device.index in (None, value.device.index)
-
-
-def _free(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

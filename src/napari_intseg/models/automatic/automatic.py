@@ -26,7 +26,7 @@ from napari_intseg.models.automatic.hub_models import (
 )
 from napari_intseg.models.automatic.outputs import Frame, Preparation
 from napari_intseg.models.automatic.start_model import Finding, RawFinding, StartTraits
-from napari_intseg.models.device import choose_device, memory_guard
+from napari_intseg.models.device import choose_device, give_back, memory_guard
 
 # this share of an object's mask must be its own; else a surer object covers it
 _LEAST_SHARE = 0.5
@@ -306,8 +306,7 @@ class Automatic:
     def release(self) -> None:
         """Return the device's memory."""
         self._net.to("cpu")
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(self._device)
 
     def _check(self, texts: Sequence[str], masks_by: Segmenter | None) -> None:
         family = self.family

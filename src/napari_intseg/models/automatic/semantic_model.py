@@ -25,7 +25,7 @@ from napari_intseg.models.automatic.start_model import (
     check_no_texts,
 )
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
-from napari_intseg.models.device import choose_device, memory_guard
+from napari_intseg.models.device import choose_device, give_back, memory_guard
 from napari_intseg.models.image_input import load_opencv
 from napari_intseg.models.nets.earlier_nets import DISK_PX
 from napari_intseg.models.networks import SEMANTIC_NETWORKS, NetworkLayout, build_semantic
@@ -278,8 +278,7 @@ class SemanticModel:
     def release(self) -> None:
         """Return the device's memory."""
         self._net.to("cpu")
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(self._device)
 
 
 def _region(source: NDArray[np.float32]) -> NDArray[np.bool_]:
