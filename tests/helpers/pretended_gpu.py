@@ -290,6 +290,10 @@ def count(name: str) -> dict[str, Any]:
             if hasattr(model, "predict_batch"):
                 queries = [Query(model.prepare(image), prompts, prev) for _ in range(BATCH)]
                 found |= counted("batch", lambda: model.predict_batch(queries))
+            if hasattr(model, "follow"):
+                planes = model.follow(lambda _: image, range(1, 9), masks={0: truth > 0})
+                next(planes)
+                found |= counted("followed", lambda: [next(planes) for _ in range(4)])
             if hasattr(model, "prepare_batch"):
                 found |= counted("prepare_batch", lambda: model.prepare_batch([image] * BATCH))
                 found |= replayed(model, Query(prepared, prompts, prev, state), image)

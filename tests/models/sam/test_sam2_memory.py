@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import torch
 from torch import Tensor
 
 from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.segmenter import MemorySegmenter
+from napari_intseg.core.segmenter import NOTHING, FloatArray, MemorySegmenter
 from napari_intseg.models.checkpoint import load_strict
 from reference_weights import reference_state_dict
 
 pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
+from napari_intseg.models.sam import sam2
 from napari_intseg.models.sam.keys import library_names
 from napari_intseg.models.sam.sam import asked_in
 from napari_intseg.models.sam.sam2 import (
@@ -213,3 +215,41 @@ def test_the_check_of_features_tells_a_real_difference_from_a_rounding_step() ->
     wrong[7] += 2.0**-5  # a whole step, far from the border
     with pytest.raises(AssertionError):
         check_features(wrong, wrong.to(torch.bfloat16), stored.numpy(), "wrong")
+
+
+@pytest.mark.parametrize("is_asynchronous", [True, False])
+def test_a_device_encodes_the_next_plane_while_this_one_is_finished(
+    monkeypatch: pytest.MonkeyPatch, is_asynchronous: bool
+) -> None:
+    looked: list[float] = []
+
+    class Values:
+        """Answers with the value of the plane that it is shown."""
+
+        def __init__(self, *_: Any, **__: Any) -> None:
+            self.memory = SimpleNamespace(forget=lambda _: None)
+
+        def look(self, image: FloatArray) -> FloatArray:
+            looked.append(float(image[0, 0, 0]))
+            return image
+
+        def follow(self, _: int, seen: FloatArray, **__: Any) -> Tensor:
+            return torch.full((4, 4), float(seen[0, 0, 0]))
+
+    monkeypatch.setattr(sam2, "Tracker", Values)
+    frame = SimpleNamespace(back=lambda low, _: low)
+    hosted = SimpleNamespace(
+        net=SimpleNamespace(frame=frame), bring=lambda: None, saving=NOTHING, dtype=torch.float32
+    )
+    model: Any = SimpleNamespace(hosted=hosted, is_asynchronous=is_asynchronous)
+    reads: list[int] = []
+
+    def read(index: int) -> FloatArray:
+        reads.append(index)
+        return np.full((4, 4, 3), index, np.float32)
+
+    answers = sam2.follow_planes(model, read, [3, 4, 5], {}, {})
+    assert next(answers)[1].max() == 3
+    assert looked == ([3, 4] if is_asynchronous else [3])
+    assert [int(logits.max()) for _, logits in answers] == [4, 5]
+    assert looked == reads == [3, 4, 5]

@@ -541,12 +541,20 @@ def follow_planes(
         with torch.inference_mode():
             here = asked_in(net.frame, image.shape[:2], prompt, hosted.device)
             tracker.ask(index, tracker.look(image), here)
-    for index in planes:
-        image = read(index)
+    seen: EncodedPlane | None = None
+    for number, index in enumerate(planes):
+        image = read(index) if seen is None else image
         with torch.inference_mode():
-            low = tracker.follow(index, tracker.look(image), reverse=reverse)
+            seen = tracker.look(image) if seen is None else seen
+            low = tracker.follow(index, seen, reverse=reverse)
             full = net.frame.back(low[None], image.shape[:2])[0]
             # else the memory grows with the number of planes
             tracker.memory.forget(index)
         logits = download(full, exact=hosted.dtype == torch.float32)
+        seen = None
+        if model.is_asynchronous and number + 1 < len(planes):
+            # a device encodes the next plane while whoever asks finishes this one
+            image = read(planes[number + 1])
+            with torch.inference_mode():
+                seen = tracker.look(image)
         yield index, np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
