@@ -61,7 +61,9 @@ def test_an_image_travels_once_and_the_answer_comes_down_once(counts, name):
     for step in ("second", "third"):
         assert found[step]["up_bytes"] <= up_a_pixel * found["pixels"], found[step]
         assert found[step]["up_bytes"] < found["device_nbytes"], "the image would be among it"
-    assert found["second"] == found["third"]
+    # what is computed may differ, as in those that optimise until nothing changes
+    second, third = ({**found[step], "launches": 0} for step in ("second", "third"))
+    assert second == third
     for step in STEPS:
         assert found[step]["down"] <= answers, found[step]
 

@@ -171,7 +171,7 @@ class Bundled(NetModel):
     @property
     def encodes_ahead(self) -> bool:
         """Whether a view that is prepared early is encoded beside what the processor does."""
-        return self.is_asynchronous
+        return self.hosted.device.type != "cpu"
 
     def prepare(self, image: FloatArray) -> Prepared:
         """Encode a view.
@@ -246,7 +246,7 @@ class Bundled(NetModel):
                 shown = filled_up(upload(drawn, self.hosted.device), 0)
                 kept = self.hosted.graphs("prompted", self._prompted, *kept, shown)
             # few counts of clicks, so that what was recorded of one serves others
-            table = pack_clicks([as_clicks(q) for q in queries], doubling=self.is_asynchronous)
+            table = pack_clicks([as_clicks(q) for q in queries], doubling=self.encodes_ahead)
             clicks = upload(table, self.hosted.device)
             prev = filled_up(self._before(queries), 0)
             (logits,) = self.hosted.graphs("answer", self._logits, *kept, clicks, prev)
