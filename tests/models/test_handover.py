@@ -286,9 +286,10 @@ def test_first_clicks_on_the_phantom_are_the_walkers() -> None:
 def test_what_a_second_does_with_its_own_first_answer_and_drawings_is_left_out() -> None:
     drawn = frozenset({"box", "scribble"})
     kinds = drawn | {"click", "mask"}
-    then = Recorder("then", prompts=kinds, cascade=True, enforced=drawn)
+    then = Recorder("then", prompts=kinds, cascade=True, enforced=drawn, across=True)
     traits = Handover("pair", Recorder("first"), then).traits
     assert not traits.cascade
+    assert not traits.across, "planes across are answered by the first"
     assert not traits.enforced
     assert traits.prompts == {"click", "mask"}
     assert find_model("random-walker-then-bundled").prompts == {"click", "mask"}

@@ -14,7 +14,6 @@ from napari_intseg.propagation.ending import (
     CrossSection,
     Ending,
     affirmed,
-    crossing,
     tapered_to,
 )
 from napari_intseg.propagation.guard import Stop, doubted, is_flood, warnings
@@ -173,6 +172,7 @@ def test_through_time_nothing_is_held_to_the_first_frame():
     settings = WalkSettings.through_time()
     assert (settings.restraint.cone, settings.restraint.closing) == (0.0, 0.0)
     assert settings.ending.max_spread == 0.0
+    assert settings.ending.min_affirmed == 0.0, "planes across hold a place over time, no shape"
 
 
 def tapering():
@@ -188,7 +188,8 @@ def tapering():
 class Parts:
     """Answers with what is bright and joined to the mask, and what is bright under clicks."""
 
-    traits = Traits("parts", uses_prev=True)
+    def __init__(self, across=False):
+        self.traits = Traits("parts", uses_prev=True, across=across)
 
     def prepare(self, image):
         return Prepared(image.shape[:2], image[..., 0] > 0.5, image.nbytes)
@@ -300,9 +301,9 @@ def bent():
     return data
 
 
-def reached(data, axis, share, spacing=(1.0, 1.0, 1.0)):
+def reached(data, axis, share, spacing=(1.0, 1.0, 1.0), across=True):
     volume = Volume(np.moveaxis(data, 0, axis), spacing=spacing)
-    session = Session(Parts(), volume, axis=axis, window=(0, 255), zoom_in=None)
+    session = Session(Parts(across), volume, axis=axis, window=(0, 255), zoom_in=None)
     at = [28, 28]
     at.insert(axis, 5)
     session.click(tuple(at))
@@ -322,34 +323,58 @@ def test_where_planes_across_affirm_it_an_object_goes_on(axis):
     assert reached(bent(), axis, 0.5) == list(range(3, 15))
 
 
+def test_by_default_they_are_asked_of_a_model_that_is_good_at_it_alone():
+    share = Ending().min_affirmed
+    assert reached(stacked(), 0, share) == list(range(3, 10))
+    assert reached(stacked(), 0, share, across=False) == list(range(3, 17))
+
+
 def test_planes_far_apart_are_not_asked_across():
     assert reached(stacked(), 0, 0.5, (2.9, 1.0, 1.0)) == list(range(3, 10))
     assert reached(stacked(), 0, 0.5, (3.1, 1.0, 1.0)) == list(range(3, 17))
 
 
-def test_only_what_crosses_a_section_is_affirmed_or_not():
+def lines(side=0, at=30, own=1.0):
     line = np.zeros((3, 10), bool)
-    line[1, 2:6] = True  # columns 22 to 25 of row 30, on plane 8
-    section = CrossSection(0, 30, 7, 20, line)
+    line[1, 2:6] = True  # pixels 22 to 25 of the line, on plane 8
+    return CrossSection(side, at, 7, 20, line, own)
+
+
+def test_only_what_crosses_a_section_in_its_middle_is_affirmed_or_not():
     mask = np.zeros((60, 60), bool)
     mask[30, 22:30] = True
-    assert affirmed([section], 8, mask) == 0.5
-    assert affirmed([section], 9, mask) == 0.0
-    assert affirmed([section], 10, mask) is None, "it was not looked at so far away"
-    assert affirmed([section], 8, np.roll(mask, 1, axis=0)) is None, "it passes by"
-    assert crossing([section], 8) == (30, 23)
-    assert crossing([section], 9) is None
-    column = CrossSection(1, 30, 7, 20, line)
-    assert crossing([column], 8) == (23, 30)
-    assert affirmed([column], 8, mask.T) == 0.5
+    assert affirmed([lines()], 8, mask) == (0.5, 0.5)
+    assert affirmed([lines()], 9, mask) == (0.0, 0.0)
+    assert affirmed([lines()], 10, mask) is None, "it was not looked at so far away"
+    assert affirmed([lines()], 8, np.roll(mask, 1, axis=0)) is None, "it passes by"
+    assert affirmed([lines(side=1)], 8, mask.T) == (0.5, 0.5)
+    wider = mask.copy()
+    wider[31, 20:36] = True
+    assert affirmed([lines()], 8, wider) == (0.5, 0.5), "half as much as of the widest row"
+    wider[31, 36] = True
+    assert affirmed([lines()], 8, wider) is None, "it passes near the rim"
 
 
-def test_what_planes_across_say_overrules_a_taper_but_no_leak():
+def test_planes_across_are_heard_one_by_one_and_by_what_they_affirm_of_the_clicked_mask():
+    mask = np.zeros((60, 60), bool)
+    mask[22:30, 22:30] = True
+    sections = lines(at=25), lines(side=1, at=25, own=0.8)
+    assert affirmed(sections, 8, mask) == (0.5, 0.625)
+
+
+def test_it_takes_all_planes_across_to_end_an_object_or_to_go_on():
     ending = Ending(min_affirmed=0.5)
-    assert ending.overruled("another", 0.5) is None
-    assert ending.overruled("unlike", 0.4) == "unlike"
-    assert ending.overruled("leaked", 1.0) == "leaked"
-    assert ending.overruled(None, 0.4) == "another"
+    assert ending.overruled(None, (0.4, 0.5)) is None
+    assert ending.overruled(None, (0.4, 0.4)) == "another"
+    assert ending.overruled("another", (0.5, 1.0)) is None
+    assert ending.overruled("another", (0.4, 1.0)) == "another"
+
+
+def test_what_planes_across_say_overrules_a_taper_but_neither_a_leak_nor_a_change_of_brightness():
+    ending = Ending(min_affirmed=0.5)
+    assert ending.overruled("another", (1.0, 1.0)) is None
+    assert ending.overruled("leaked", (1.0, 1.0)) == "leaked"
+    assert ending.overruled("unlike", (1.0, 1.0)) == "unlike"
     assert ending.overruled(None, None) is None
-    assert ending.overruled("another", 1.0, tapered=300) == "another"
-    assert ending.overruled(None, 0.4, tapered=300) == "another"
+    assert ending.overruled("another", (1.0, 1.0), tapered=300) == "another"
+    assert ending.overruled(None, (0.4, 0.4), tapered=300) == "another"

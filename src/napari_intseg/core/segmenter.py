@@ -111,6 +111,9 @@ class Traits:
         Such a model is also asked to begin with the inside of a lasso; see `begun_by_lassos`.
     others : bool
         Whether it was taught to look at other objects, see `Query`.
+    across : bool
+        Whether its answer to a single click is good enough to tell, on planes across those that are
+        propagated through, where an object ends; see `guidance.cross_sections`.
     """
 
     name: str
@@ -126,6 +129,7 @@ class Traits:
     cascade: bool = False
     enforced: frozenset[PromptKind] = frozenset()
     others: bool = False
+    across: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)

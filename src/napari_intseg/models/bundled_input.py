@@ -67,6 +67,7 @@ def read_traits(name: str, metadata: Any) -> Traits:
         uses_prev=True,
         cascade=bool(told.get("cascade", is_measured)),
         enforced=frozenset({"box", "scribble", "lasso"}),
+        across=True,
     )
 
 

@@ -149,6 +149,8 @@ class Handover(MadeOf):
             # the first's own answer is no question to the second
             cascade=False,
             others=first.traits.others or then.traits.others,
+            # planes across are asked by a first click
+            across=first.traits.across,
             # boxes are the first's, which need not obey them
             enforced=frozenset(),
         )

@@ -42,6 +42,9 @@ _OF_CONTRAST = 0.3
 NECK = 0.5
 # share of the largest area: an object as small as this is about to end
 _TAPERED = 0.7
+# share of a mask's widest line: a plane across that crosses less of it passes near its rim. With
+# 0, .3, .5 and .7 hippocampi came to .60 .62 .62 .61 at a click (docs/results.md)
+_MIDDLE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,11 @@ class Ending:
     max_widening : float, default 1.0
         Behind a clicked plane to which the object had tapered, the mask is more than so many times
         as large as on the plane before the click, see `tapered_to`; 0: whatever it is.
-    min_affirmed : float, default 0.0
-        Planes across, through the deepest point of the clicked mask, affirm less than this share of
-        the mask where they cross it, see `guidance.cross_sections`. Where they affirm as much, the
-        object goes on although it had tapered or looks unlike. 0: they are not asked. With 0.5
-        small nuclei and hippocampi gain, and CT organs lose.
+    min_affirmed : float, default 0.5
+        None of the planes across, through the deepest point of the clicked mask, affirms as much of
+        the mask where it crosses it, as a share of what it affirms of the clicked mask, see
+        `guidance.cross_sections`. Where all of them affirm as much, the object goes on although it
+        had tapered. 0: they are not asked.
     keeps_ends : bool, default True
         It was started from a plane that propagation had answered, and is where the object ended
         then: a click there corrects what is known, and one behind the end says that it goes on.
@@ -104,9 +107,9 @@ class Ending:
     # on nuclei 1.1 to 1.6 where a walk went on into the next one, on hippocampi at most .96
     max_widening: float = 1.0
     keeps_ends: bool = True
-    # off: with .5 nuclei rose from .59 to .81 at a click, but a kidney fell from .92 to .69
-    # (docs/results.md)
-    min_affirmed: float = 0.0
+    # nuclei rose from .58 to .76 at a click, and no kind of object lost more than .006; with .7
+    # hippocampi end too early (docs/results.md, "Planes across as the default")
+    min_affirmed: float = 0.5
 
     def is_beyond(self, distance_mm: float) -> bool:
         """Whether a plane so far from the anchor is not walked to any more."""
@@ -161,23 +164,33 @@ class Ending:
             return "jumped"
         return "unlike" if likeness < self.min_likeness else None
 
-    def overruled(self, why: str | None, share: float | None, *, tapered: int = 0) -> str | None:
+    def overruled(
+        self, why: str | None, shares: tuple[float, float] | None, *, tapered: int = 0
+    ) -> str | None:
         """Return why a walk stops once planes across have been heard.
+
+        One of them alone may leave half of an object out, or flood two. So it takes both to end an
+        object, and both to go on. That the brightness changed counts more than they do: with their
+        word against it a vertebra went on into its neighbours.
 
         Parameters
         ----------
         why : str or None
             From `reason`.
-        share : float or None
+        shares : (float, float) or None
             From `affirmed`.
         tapered : int, default 0
             From `tapered_to`. Behind a plane to which the object had tapered, planes across that
             pass through what is left of it see what touches it as well: they end it, but do not
             say that it goes on.
         """
-        if share is None or why not in (None, "another", "unlike") or (why and tapered):
+        if shares is None:
             return why
-        return None if share >= self.min_affirmed else why or "another"
+        least, most = shares
+        if why is None:
+            return None if most >= self.min_affirmed else "another"
+        goes_on = why == "another" and not tapered and least >= self.min_affirmed
+        return None if goes_on else why
 
     def _is_another(
         self, mask: BoolArray, neighbour: BoolArray, areas: Sequence[int], led: int
@@ -283,6 +296,9 @@ class CrossSection:
         Where the window begins that was looked at.
     mask : ndarray of bool, shape (D, N)
         The answer in it, plane by plane.
+    own : float, default 1.0
+        Which share of the clicked mask it affirms, above 0: what it says of other planes is
+        measured against that, since a mask may be wider than the object as a whole.
     """
 
     side: int
@@ -290,6 +306,7 @@ class CrossSection:
     first_plane: int
     first_px: int
     mask: BoolArray
+    own: float = 1.0
 
     def on(self, index: int) -> BoolArray | None:
         """Return the line it has in common with a plane, (N,); None outside of the window."""
@@ -302,34 +319,23 @@ class CrossSection:
         return line[self.first_px : self.first_px + self.mask.shape[1]]
 
 
-def affirmed(sections: Sequence[CrossSection], index: int, mask: BoolArray) -> float | None:
-    """Return which share of a mask, (H, W), planes across affirm where they cross it.
+def affirmed(
+    sections: Sequence[CrossSection], index: int, mask: BoolArray
+) -> tuple[float, float] | None:
+    """Return the least and the largest share of a mask, (H, W), that a plane across affirms.
 
-    None where they do not cross it. So an object that leaves one of them is not ended by it.
+    Of the line on which it crosses the mask, as a share of what it affirms of the clicked mask. One
+    that crosses the mask near its rim, or not at all, says nothing: the object leaves it. None
+    where that goes for all of them.
     """
-    said = [(section.on(index), section.of(mask)) for section in sections]
-    pairs = [(line, own) for line, own in said if line is not None]
-    met = sum(int(np.count_nonzero(own)) for _, own in pairs)
-    return sum(int(np.count_nonzero(own & line)) for line, own in pairs) / met if met else None
-
-
-def crossing(sections: Sequence[CrossSection], index: int) -> tuple[int, int] | None:
-    """Return the middle of the longest run that planes across have on a plane; None: there is none.
-
-    Row and column.
-    """
-    longest, found = 0, None
+    shares = []
     for section in sections:
-        line = section.on(index)
-        if line is None:
-            continue
-        edges = np.flatnonzero(np.diff(line.astype(np.int8), prepend=0, append=0))
-        for start, stop in zip(edges[::2], edges[1::2], strict=True):
-            if stop - start > longest:
-                longest = int(stop - start)
-                at = section.first_px + int(start + stop - 1) // 2
-                found = (section.at, at) if section.side == 0 else (at, section.at)
-    return found
+        line, own = section.on(index), section.of(mask)
+        met = int(np.count_nonzero(own))
+        widest = int(np.count_nonzero(mask, axis=1 - section.side).max())
+        if line is not None and met and met >= _MIDDLE * widest:
+            shares.append(int(np.count_nonzero(own & line)) / met / section.own)
+    return (min(shares), max(shares)) if shares else None
 
 
 def tapered_to(behind: Sequence[int], area: int, max_regrowth: float) -> int:

@@ -165,14 +165,13 @@ def cross_sections(
     Returns
     -------
     tuple of CrossSection
-        Those that agree with the known mask on the line they share with it. None of a model
-        other than those that are asked by clicks and their own answer, and where planes are far
-        apart.
+        Those that agree with the known mask on the line they share with it. None of a model that
+        is not good at it, see `Traits.across`, and where planes are far apart.
     """
     volume, traits = request.volume, request.model.traits
     step_mm, spacing = float(volume.spacing[axis]), volume.slice_spacing(axis)
     is_uneven = max(step_mm / s for s in spacing) > _MOST_UNEVEN
-    if is_uneven or "click" not in traits.prompts or not traits.uses_prev:
+    if is_uneven or not traits.across:
         return ()
     index, mask = known
     point = deepest(mask)
@@ -191,8 +190,10 @@ def cross_sections(
         pixels = _seen(at, reach_mm, spacing[1 - side], (0, len(line)))
         answer = _answer_across(request, asked, Plane(across, point[side]), (axis, planes, pixels),
                                 (index - planes.start, at - pixels.start))  # fmt: skip
-        if overlap(answer[index - planes.start], line[pixels]) >= _SURE:
-            found.append(CrossSection(side, point[side], planes.start, pixels.start, answer))
+        own, said = line[pixels], answer[index - planes.start]
+        if overlap(said, own) >= _SURE:
+            share = int(np.count_nonzero(own & said)) / int(np.count_nonzero(own))
+            found.append(CrossSection(side, point[side], planes.start, pixels.start, answer, share))
     return tuple(found)
 
 

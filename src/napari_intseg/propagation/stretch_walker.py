@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import BoolArray, FloatArray, bounding_box
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
@@ -21,7 +20,6 @@ from napari_intseg.propagation.ending import (
     Appearance,
     CrossSection,
     affirmed,
-    crossing,
     overlap,
     ring_reach,
     tapered_to,
@@ -236,9 +234,8 @@ class StretchWalker:
                 continue
             if not neighbour.any():
                 return
-            sections = self._across(anchor, old)
             if followed is None:
-                patch = self._ask(index, neighbour, crossing(sections, index))
+                patch = self._ask(index, neighbour)
             else:
                 patch, self.note = next(followed)
             self._prepare_next(index + indices.step, indices, patch)
@@ -249,8 +246,8 @@ class StretchWalker:
             )  # fmt: skip
             if old is None:
                 whole = held.mask
-                share = affirmed(sections, index, whole)
-                why = ending.overruled(why, share, tapered=tapered)
+                shares = affirmed(self._across(anchor), index, whole)
+                why = ending.overruled(why, shares, tapered=tapered)
                 if why is not None:
                     self.stops.append(self._stop(index, why, held))
                     return
@@ -271,11 +268,11 @@ class StretchWalker:
                 neighbour = change.applied(mask)
             areas.append(int(np.count_nonzero(neighbour)))
 
-    def _across(self, anchor: Anchor, old: Patch | None) -> tuple[CrossSection, ...]:
+    def _across(self, anchor: Anchor) -> tuple[CrossSection, ...]:
         """Return what planes across an anchor say; asked once, and where an object may end."""
         settings = self.request.settings
         is_asked = settings.ending.min_affirmed and settings.method == "neighbour"
-        if old is not None or self._is_between or not is_asked:
+        if self._is_between or not is_asked:
             return ()
         if anchor.index not in self._sections:
             known = anchor.index, anchor.patch.mask(self.threshold)
@@ -393,15 +390,10 @@ class StretchWalker:
         mask = anchor.patch.mask(self.threshold)
         return follow(self.request, self.options, self.stretch.axis, (anchor.index, mask), indices)
 
-    def _ask(self, index: int, neighbour: BoolArray, point: tuple[int, int] | None = None) -> Patch:
-        """Return the answer on a plane; `point` is where planes across say that the object is."""
+    def _ask(self, index: int, neighbour: BoolArray) -> Patch:
+        """Return the model's answer on a plane, from the mask of its neighbour."""
         request, plane = self.request, Plane(self.stretch.axis, index)
         prompts, initial = guidance(neighbour, request.model.traits)
-        if initial is not None and point is not None:
-            reach = request.settings.restraint.allowance_mm(neighbour, self.step_mm, self.spacing)
-            # no farther than the outline can have moved
-            if grown(neighbour, reach, self.spacing)[point]:
-                prompts = replace(prompts, clicks=(Click(*point),))
         shape = request.volume.slice_shape(plane.axis)
         ask = partial(
             predict_slice,

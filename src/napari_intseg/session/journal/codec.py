@@ -36,7 +36,12 @@ VALUES: dict[str, str] = {
 here; its fields may be anything that `encode` takes, and fields added later need a default."""
 
 BEFORE: dict[str, dict[str, Any]] = {
-    "Ending": {"max_spread": 0.0, "max_widening": 0.0, "keeps_ends": False},
+    "Ending": {
+        "max_spread": 0.0,
+        "max_widening": 0.0,
+        "keeps_ends": False,
+        "min_affirmed": 0.0,
+    },
     "Restraint": {"cone": 0.0, "closing": 0.0},
 }
 """What fields stood for before there were any, where that is not their default: journals are
