@@ -9,6 +9,7 @@ from scipy import ndimage
 from napari_intseg import Plane, Session, Volume
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
+from napari_intseg.inference.intensity import holds_hounsfield
 from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.ending import (
     CrossSection,
@@ -332,6 +333,15 @@ def test_by_default_they_are_asked_of_a_model_that_is_good_at_it_alone():
 def test_planes_far_apart_are_not_asked_across():
     assert reached(stacked(), 0, 0.5, (2.9, 1.0, 1.0)) == list(range(3, 10))
     assert reached(stacked(), 0, 0.5, (3.1, 1.0, 1.0)) == list(range(3, 17))
+
+
+def test_in_hounsfield_units_planes_across_are_not_asked():
+    # air with tissue in it: the same values as in grey, shown in the same window
+    scan = np.where(stacked() > 0, np.int16(255), np.int16(-1000))
+    scan[:, :, :15] = 40
+    assert holds_hounsfield(Volume(scan))
+    assert reached(scan, 0, 0.5) == list(range(3, 17))
+    assert reached(np.maximum(scan, 0), 0, 0.5) == list(range(3, 10))
 
 
 def lines(side=0, at=30, own=1.0):

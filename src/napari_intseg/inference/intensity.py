@@ -304,6 +304,22 @@ def automatic_limits(volume: Volume) -> tuple[float, float, Adapts]:
     return low, high, "no" if is_steady else "slice"
 
 
+def holds_hounsfield(volume: Volume) -> bool:
+    """Return whether a volume's values look like Hounsfield units, by the same sample.
+
+    Parameters
+    ----------
+    volume : Volume
+        Sampled, never read whole; with channels it holds none.
+
+    Returns
+    -------
+    bool
+        See `is_hounsfield`.
+    """
+    return not volume.n_channels and is_hounsfield(_sample(volume))
+
+
 def slice_limits(values: Array) -> tuple[float, float]:
     """Return limits for values of any shape, their background left out of the upper one."""
     finite = values[np.isfinite(values)].astype(np.float64)
