@@ -156,7 +156,9 @@ def on_window(
         What there is beyond the first window.
     """
     (rows, cols), (own_rows, own_cols) = wanted, at
-    out = np.full((rows.stop - rows.start, cols.stop - cols.start), rest, values.dtype)
+    shape = rows.stop - rows.start, cols.stop - cols.start
+    # zeros are not written: a small object on a large slice costs what it holds
+    out = np.full(shape, rest, values.dtype) if rest else np.zeros(shape, values.dtype)
     top, bottom = max(rows.start, own_rows.start), min(rows.stop, own_rows.stop)
     left, right = max(cols.start, own_cols.start), min(cols.stop, own_cols.stop)
     if top < bottom and left < right:

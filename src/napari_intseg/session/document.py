@@ -1,5 +1,6 @@
 """Everything a session holds, in one place: objects, prompts, masks, and their history."""
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -59,13 +60,13 @@ class History:
     ----------
     values : dict
         What holds now. Change it through the methods only.
-    version : int
-        Grows with every change of a value.
+    versions : Counter of type
+        How often values have changed, by the type of their keys.
     """
 
     def __init__(self, values: Mapping[Hashable, Any]) -> None:
         self.values: dict[Hashable, Any] = dict(values)
-        self.version = 0
+        self.versions: Counter[type] = Counter()
         self._entries: list[HistoryEntry] = []
         self._done = 0
 
@@ -199,7 +200,7 @@ class History:
 
     def _put(self, changes: Mapping[Hashable, Any]) -> None:
         # who keeps something made of the values compares versions
-        self.version += 1
+        self.versions.update(map(type, changes))
         for key, value in changes.items():
             # absent keys take no memory: there is one for every plane of every object
             if value is None:
@@ -268,7 +269,7 @@ class Document:
         self.revision = 0
         self.serials = count(1)
         self.next_serial: Callable[[], int] = self.serials.__next__
-        # version and objects: made again when the history has changed
+        # version and objects: made again when an object has changed as a whole
         self._objects: tuple[int, Mapping[int, ObjectInfo]] = (-1, {})
 
     @property
@@ -290,7 +291,7 @@ class Document:
     @property
     def objects(self) -> Mapping[int, ObjectInfo]:
         """All objects by label, in order."""
-        version = self.history.version
+        version = self.history.versions[ObjectKey]
         # there may be thousands, and they are asked for often
         if self._objects[0] != version:
             found = {}

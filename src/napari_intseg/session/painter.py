@@ -206,8 +206,9 @@ class Painter:
         window = slice(box[0], box[1]), slice(box[2], box[3])
         canvas, rules = self.document.canvas, self.document.rules()
         # by hand: a person saw what is there, so objects that are not locked give way
-        found = find_free(canvas, label, plane, window, rules, by_hand=True)
-        wanted = mask[window] & found.free
+        stroke = mask[window]
+        found = find_free(canvas, label, plane, window, rules, wanted=stroke, by_hand=True)
+        wanted = stroke & found.free
         if label:
             # paint of an object adds; what it takes from others is erased from theirs below
             self._note(changes, PaintedKey(label, index), window, wanted, ~wanted & False)

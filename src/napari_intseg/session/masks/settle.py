@@ -23,7 +23,7 @@ from napari_intseg.core.segmenter import BoolArray, FloatArray, bounding_box
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.patch import CompactAnswer, Patch
-from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey
+from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey, joined
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window
 
 # standard deviation for each millimetre of detail: a bar two thirds as wide then just goes
@@ -321,6 +321,7 @@ def find_free(
     window: Window,
     rules: Rules,
     *,
+    wanted: BoolArray | None = None,
     by_hand: bool = False,
 ) -> FreeWindow:
     """Return where an object may be written.
@@ -335,12 +336,15 @@ def find_free(
         Where.
     rules : Rules
         What holds.
+    wanted : ndarray of bool, optional
+        Of the window: the answer holds for these pixels alone, which spares going through objects
+        that have none of them.
     by_hand : bool, default False
         A person painted it: objects that are not locked give way.
     """
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
     free, taken = np.ones(shape, bool), {}
-    for other, at, mask in canvas.others(label, plane, window):
+    for other, at, mask in canvas.others(label, plane, window, wanted):
         if rules.may_take(other, by_hand):
             taken[other] = np.zeros(shape, bool)
             taken[other][at] = mask
@@ -456,7 +460,7 @@ def contested(canvas: Canvas, key: PlaneKey, inside: BoolArray, rules: Rules) ->
     if state is None or state.shown is None:
         return {}
     found = {}
-    for other, at, mask in canvas.others(key.label, key.plane, state.shown.patch.slices):
+    for other, at, mask in canvas.others(key.label, key.plane, state.shown.patch.slices, inside):
         count = int(np.count_nonzero(mask & inside[at]))
         if count and not rules.is_locked(other):
             found[other] = count
@@ -497,7 +501,7 @@ def _clipped(
         taken = {other: mask[window] for other, mask in found.taken.items()}
         inside = wanted[window]
     else:
-        found = find_free(canvas, key.label, key.plane, window, rules)
+        found = find_free(canvas, key.label, key.plane, window, rules, wanted=answer)
         taken, inside = found.taken, answer & found.free
     lost = {}
     for other, mask in taken.items():
@@ -529,7 +533,7 @@ def _kept(
 def _only_free(canvas: Canvas, key: PaintedKey, painted: Painted) -> Painted:
     """Return what was painted without the pixels that others hold meanwhile."""
     added = painted.added
-    for _, at, mask in canvas.others(key.label, Plane(0, key.index), painted.slices):
+    for _, at, mask in canvas.others(key.label, Plane(0, key.index), painted.slices, added):
         if (added[at] & mask).any():
             added = added.copy()
             added[at] &= ~mask
@@ -554,7 +558,7 @@ def _uncovered(
                 seen.add(one)
                 assert state.shown is not None
                 inside = state.shown.inside
-                for _, at, mask in canvas.others(one.label, one.plane, state.shown.slices):
+                for _, at, mask in canvas.others(one.label, one.plane, state.shown.slices, inside):
                     if (inside[at] & mask).any():
                         inside = inside.copy()
                         inside[at] &= ~mask
@@ -611,12 +615,10 @@ def _joined(window: Window, mask: BoolArray) -> Window:
     if box is None:
         return window
     rows, cols = window
+    held = slice(box[0], box[1]), slice(box[2], box[3])
     if rows.start == rows.stop or cols.start == cols.stop:
-        return slice(box[0], box[1]), slice(box[2], box[3])
-    return (
-        slice(min(rows.start, box[0]), max(rows.stop, box[1])),
-        slice(min(cols.start, box[2]), max(cols.stop, box[3])),
-    )
+        return held
+    return joined(window, held)
 
 
 def _put(canvas: Canvas, key: Hashable, value: Any) -> None:

@@ -219,6 +219,9 @@ def displayed_slice(
             first=first,
             second=second,
         )
+    if not hidden and "t" not in image_axes.grid:
+        # asked often, and there is but one
+        return DisplayedSlice(0, Plane(0, 0))
     # half up: pixels reach from -0.5 to 0.5
     here = np.floor(np.asarray(labels.world_to_data(dims.point), float) + 0.5).astype(int)
     # the slider also runs over other layers, which may be larger
