@@ -174,6 +174,21 @@ class TestWhatIsInSight:
             assert is_in_sight(one), told(one)
         assert window.widget.status_panel.line.visibleRegion().boundingRect().height() > 10
 
+    def test_in_the_usual_window_no_tab_scrolls(self, opened, scan):
+        window = opened(scan, (1090, 650))
+        window.click((50, 30))
+        window.settle()
+        window.widget.tabs.setCurrentIndex(1)
+        assert not window.widget.review_panel.list.isVisible(), "nothing is to be checked yet"
+        window.press(Qt.Key.Key_G)
+        window.settle()
+        for tab in range(4):
+            window.widget.tabs.setCurrentIndex(tab)
+            breathe(0.1)
+            assert not scrolled(window), tab
+        window.widget.tabs.setCurrentIndex(1)
+        assert is_in_sight(window.widget.review_panel.list)
+
     def test_every_control_has_a_name_for_screen_readers(self, opened, scan):
         window = opened(scan)
         window.click((50, 30))

@@ -190,7 +190,9 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.reach.setToolTip(tr("Propagate at most so far from a clicked plane; 0: no limit."))
         self.next = buttons.make("next_plane")
         self.list = QListWidget()
-        # five lines; the rest is scrolled to, so that the panel fits into a window of 768 pixels
+        # five lines; the rest is scrolled to, so that the panel fits into a window of 768 pixels,
+        # and three in one of 650 pixels
+        self.list.setMinimumHeight(54)
         self.list.setMaximumHeight(90)
         self.list.setToolTip(tr("Planes to look at, the least sure first. Choose one to see it."))
         self.holes, self.largest = QPushButton(tr("Fill holes")), QPushButton(tr("Largest part"))
@@ -255,7 +257,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         is_volume = image_controller is not None and len(image_controller.image_axes.spatial) == 3
         has_times = self.through.is_possible
         self.setVisible(is_volume or has_times)
-        for widget in (self.next, self.list, self.rest):
+        for widget in (self.next, self.rest):
             widget.setVisible(is_volume)
         self.follow.setVisible(has_times)
         self.follow.setText(
@@ -267,6 +269,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # the key goes on to the next object where this one has no plane left to check
         has_others = image_controller is not None and len(image_controller.session_store.labels) > 1
         self.next.setEnabled(bool(rows) or has_others)
+        # an empty box says nothing, and takes the room of what can be done
+        self.list.setVisible(bool(rows))
         with QSignalBlocker(self.interpolate):
             self.interpolate.setChecked(self.review.is_interpolating)
         if image_controller is None:
