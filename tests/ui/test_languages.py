@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QMenu
+from qtpy.QtWidgets import QLabel, QMenu
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Traits, explained, missing
@@ -324,6 +324,30 @@ def test_nothing_of_the_window_is_left_in_english(language, speaking, make_napar
     assert any(OPEN in text for _, text in seen)
     left = left_in_english(seen, data())
     assert not left, "\n".join(f"{where}: {text} ({rest})" for text, (where, rest) in left.items())
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_titles_of_the_panel_and_its_tabs_are_whole(language, monkeypatch, make_napari_viewer):
+    monkeypatch.setenv("NAPARI_INTSEG_LANGUAGE", language)
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(1366, 768)
+    viewer.add_image(np.zeros((12, 32, 32), np.uint8))
+    window = Window(viewer)
+    try:
+        breathe(0.2)
+        bar = window.widget.tabs.tabBar()
+        assert bar.isTabVisible(1), "a volume has all four"
+        for tab in range(bar.count()):
+            place, text = bar.tabRect(tab), bar.tabText(tab)
+            assert bar.rect().contains(place), f"{text} is out of sight"
+            assert bar.fontMetrics().horizontalAdvance(text) <= place.width(), f"{text} is cut off"
+        labels = window.widget.parent().titleBarWidget().findChildren(QLabel)
+        (title,) = (label for label in labels if label.text())
+        assert title.sizeHint().width() <= title.width(), title.text()
+    finally:
+        window.close()
+        use_catalogue(None)
 
 
 @pytest.mark.usefixtures("qapp")

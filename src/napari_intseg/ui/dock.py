@@ -319,6 +319,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         bar = self.tabs.tabBar()
         assert bar is not None
         bar.setExpanding(True)
+        # where a language has longer titles they are shortened: Qt would put tabs out of sight
+        bar.setUsesScrollButtons(False)
+        self.tabs.setElideMode(Qt.TextElideMode.ElideRight)
         self.tabs.addTab(_Column(_stack(self.prompt_panel, many, self.more)), tr("Segment"))
         planes = _stack(self.volume_panel, self.review_panel, self.rest)
         self.tabs.addTab(_Column(planes), tr("Volume"))

@@ -918,7 +918,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
     <message>
       <location filename="../dock.py" />
       <source>Interactive segmentation</source>
-      <translation>Interaktive Segmentierung</translation>
+      <translation>Segmentierung</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />
@@ -1531,6 +1531,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekt {label}: Klicken Sie darauf.</translation>
     </message>
     <message>
+      <location filename="../panels/object_panel.py" />
+      <source>Object {label}: clicks go on with it.</source>
+      <translation>Objekt {label}: Klicks gehen damit weiter.</translation>
+    </message>
+    <message>
       <location filename="../controllers/review.py" />
       <source>Object {label}: {n} plane tidied.</source>
       <translation>Objekt {label}: {n} Schicht bereinigt.</translation>
@@ -1897,7 +1902,7 @@ No asks for a folder.</source>
     <message>
       <location filename="../dock.py" />
       <source>Segment</source>
-      <translation>Segmentieren</translation>
+      <translation>Segment</translation>
     </message>
     <message>
       <location filename="../panels/start_panel.py" />
@@ -3497,6 +3502,16 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/find_more.py" />
       <source>{n} more objects found.</source>
       <translation>{n} weitere Objekte gefunden.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>{n} objects are accepted.</source>
+      <translation>{n} Objekte sind angenommen.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>{n} objects are open again.</source>
+      <translation>{n} Objekte sind wieder offen.</translation>
     </message>
     <message>
       <location filename="../controllers/image_queue.py" />

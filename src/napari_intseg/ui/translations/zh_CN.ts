@@ -1531,6 +1531,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象 {label}：请点击它。</translation>
     </message>
     <message>
+      <location filename="../panels/object_panel.py" />
+      <source>Object {label}: clicks go on with it.</source>
+      <translation>对象 {label}：点击将继续编辑它。</translation>
+    </message>
+    <message>
       <location filename="../controllers/review.py" />
       <source>Object {label}: {n} plane tidied.</source>
       <translation>对象 {label}：已清理 {n} 个层面。</translation>
@@ -3497,6 +3502,16 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/find_more.py" />
       <source>{n} more objects found.</source>
       <translation>又找到 {n} 个对象。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>{n} objects are accepted.</source>
+      <translation>{n} 个对象已接受。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>{n} objects are open again.</source>
+      <translation>{n} 个对象已重新打开。</translation>
     </message>
     <message>
       <location filename="../controllers/image_queue.py" />
