@@ -141,7 +141,6 @@ class ImageController:
         )
         self.is_closed = self._was_adding = False
         self.is_new_asked = False  # by a person, who has not clicked since
-        self.begun_by_accept: int | None = None  # what *Accept* went on to
         self._each_begins = each_begins
         self._marks = MarkReader(points, image_axes, labels)
         self.queue = PredictionQueue(

@@ -60,6 +60,8 @@ class SessionStore:
         self.embedding_folder = embedding_folder or EmbeddingFolder()
         self.model: Segmenter | None = None
         self.object = 1
+        # what *Accept* went on to: begun for nothing, unless something is given for it
+        self.begun_by_accept = 0
         self._labels: set[int] = set()
         self._window = window
         self.channels = channels
@@ -203,11 +205,22 @@ class SessionStore:
 
     def new_label(self, least: int = 1) -> int:
         """Return an unused label, and make it the current object."""
+        if self.is_begun_for_nothing(self.begun_by_accept):
+            # no second empty object beside it
+            self.object = self.begun_by_accept
+            return self.object
         # one more than the largest: numbers of removed objects
         # are not used again while larger ones exist
         self.object = max([*self.labels, least - 1]) + 1
         self._labels.add(self.object)
         return self.object
+
+    def is_begun_for_nothing(self, label: int) -> bool:
+        """Whether an object is in the list, and nothing was ever given, painted or found of it."""
+        canvases = [session.document.canvas for session in self._sessions.values()]
+        return label in self._labels and not any(
+            canvas.painted(label) or any(canvas.states(label)) for canvas in canvases
+        )
 
     def know(self, labels: Iterable[int]) -> None:
         """Take note of objects that are in the layers."""

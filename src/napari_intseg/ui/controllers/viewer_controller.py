@@ -254,12 +254,10 @@ class ViewerController:
         image_controller = self.image_controller
         if image_controller is None or (is_first and not image_controller.has_earlier):
             return
-        label = image_controller.session_store.object
-        # *Accept* has begun one: *New object* right after it begins no second one
-        if label != image_controller.begun_by_accept or image_controller.is_begun(label):
-            label = image_controller.new_object()
+        # *Accept* has begun one: *New object* after it begins no second one
+        label = image_controller.new_object()
         # asked for again, there shall be another
-        image_controller.begun_by_accept = None
+        image_controller.session_store.begun_by_accept = 0
         image_controller.is_new_asked = True
         self._activate()
         self.signals.message.emit(Message("Object {label}: click on it.", label=label))
@@ -285,7 +283,7 @@ class ViewerController:
         self.new_object()
         # a click inside another object goes on with that one
         image_controller.is_new_asked = False
-        image_controller.begun_by_accept = image_controller.session_store.object
+        image_controller.session_store.begun_by_accept = image_controller.session_store.object
         self.signals.message.emit(
             Message(
                 "Object {label} is accepted. Next: object {object}.",
@@ -294,16 +292,22 @@ class ViewerController:
             )
         )
 
-    def set_finished(self, label: int, finished: bool) -> None:
-        """Lock an object against further prompts, or unlock it."""
-        if self.image_controller is not None:
-            self.image_controller.session_store.set_finished(label, finished)
-            self.signals.message.emit(
-                Message("Object {label} is accepted.", label=label)
-                if finished
-                else Message("Object {label} is open again.", label=label)
-            )
-            self.signals.changed.emit()
+    def set_finished(self, label: int, finished: bool, *further: int) -> None:
+        """Lock an object, and further ones with it, against prompts, or unlock them."""
+        if self.image_controller is None:
+            return
+        for one in (label, *further):
+            self.image_controller.session_store.set_finished(one, finished)
+        if finished and further:
+            message = Message("{n} objects are accepted.", n=1 + len(further))
+        elif further:
+            message = Message("{n} objects are open again.", n=1 + len(further))
+        elif finished:
+            message = Message("Object {label} is accepted.", label=label)
+        else:
+            message = Message("Object {label} is open again.", label=label)
+        self.signals.message.emit(message)
+        self.signals.changed.emit()
 
     def toggle_sign(self) -> None:
         """Swap what a left click and a right click mean."""

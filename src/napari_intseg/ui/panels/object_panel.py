@@ -304,6 +304,9 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         row = self.objects.labels.index(label)
         state, _ = state_of(image_controller, label)
         is_finished = state == "accepted"
+        chosen = self.selected
+        # as in a file manager: a right click outside the selection is about that row alone
+        with_it = [one for one in chosen if one != label] if label in chosen else []
 
         session = image_controller.session_store.session(image_controller.time)
         # an object that is only listed so far has nothing to lock
@@ -323,11 +326,10 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         menu.addAction(tr("Class…"), lambda: self._ask_class(label))
         menu.addAction(
             tr("Reopen") if is_finished else tr("Accept"),
-            lambda: controller.set_finished(label, not is_finished),
+            lambda: controller.set_finished(label, not is_finished, *with_it),
         )
         menu.addAction(tr("Unlock pixels") if is_locked else tr("Lock pixels"), lock)
         menu.addSeparator()
-        chosen = self.selected
         if len(chosen) > 1 and label in chosen:
             menu.addAction(
                 tr("Merge into object {label}", label=min(chosen)),
@@ -411,8 +413,17 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
 
     def _chosen(self, index: QModelIndex, _before: QModelIndex) -> None:
         label = self.label_at(index)
-        if label is not None and not self._is_quiet:
-            self._controller.select_object(label)
+        image_controller = self._controller.image_controller
+        if label is None or image_controller is None or self._is_quiet:
+            return
+        self._controller.select_object(label)
+        # what the line said before was about another object
+        is_finished = image_controller.session_store.is_finished(label)
+        self._controller.signals.message.emit(
+            Message("The object is accepted. Untick it in the list to go on with it.")
+            if is_finished
+            else Message("Object {label}: clicks go on with it.", label=label)
+        )
 
 
 class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
