@@ -275,6 +275,13 @@ def test_missing_weights_can_be_fetched_or_picked(make_napari_viewer, monkeypatc
     widget.close()
 
 
+def test_without_an_image_it_is_said_where_one_comes_from(window):
+    status = window.widget.status_panel
+    turn(lambda: "is ready. Open an image" in status.message)
+    window.viewer.add_image(np.zeros((32, 32), np.uint8))
+    turn(lambda: status.message == "Click on an object in the image to begin.")
+
+
 @pytest.mark.parametrize("how", ["widget", "dock", "viewer"])
 def test_closing_in_the_middle_leaves_nothing(make_napari_viewer, how):
     viewer = make_napari_viewer()

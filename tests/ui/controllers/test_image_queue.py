@@ -79,7 +79,10 @@ def test_images_come_one_by_one_and_labels_are_saved(
     work.skip()
     shown("c")
     assert not (folder / "b_labels.tif").exists(), "nothing was labelled"
+    click(controller, settle)
     work.done()
+    shown("c")
+    assert (folder / "c_labels.tif").exists()
     assert "That was the last image" in said.messages[-1]
     assert [item.state for item in work.queue.items] == ["done", "skipped", "done"]
 

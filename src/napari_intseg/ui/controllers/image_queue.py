@@ -21,7 +21,7 @@ from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.label_export import labels_job
 from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.messages import Message, counted
+from napari_intseg.ui.messages import Message, counted, joined
 from napari_intseg.ui.qt.worker_thread import Outcome, told
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 _PLACED = ("scale", "translate", "affine", "units", "axis_labels")
 _AHEAD = "next image of the queue"
 _DOUBT = "doubt of an image of the queue"
+_LAST = Message("That was the last image: all are done or skipped.")
 
 
 class QueueWork:
@@ -258,9 +259,7 @@ class QueueWork:
             return
         left = queue.count("open")
         self._controller.signals.message.emit(
-            Message("That was the last image: all are done or skipped.")
-            if not left
-            else Message("There is no other image in that direction.")
+            _LAST if not left else Message("There is no other image in that direction.")
         )
         self._controller.signals.changed.emit()
 
@@ -332,6 +331,10 @@ class QueueWork:
             if queue is self.queue and queue.current.path == image:
                 self._replaces = _signature(path)
         self._tell(outcome)
+        is_last = queue is self.queue and queue.current.path == image and not queue.count("open")
+        if outcome.error is None and is_last:
+            # what was said when the key was pressed is not replaced by the name of a file
+            self._controller.signals.message.emit(joined([outcome.value or "", _LAST]))
         if outcome.error is not None:
             self._controller.signals.message.emit(
                 Message(

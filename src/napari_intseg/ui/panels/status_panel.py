@@ -15,6 +15,7 @@ from napari_intseg.ui.qt.translation import tr, translated
 # a red with a contrast of 5.2 : 1 to napari's dark grey, #262930; WCAG asks for 4.5 : 1
 _ERROR = "color: #ff6b6b"
 _BEGIN = Message("Click on an object in the image to begin.")
+_OPEN = Message("Open an image to begin, or try a sample: File › Open Sample.")
 _ASKING = Message("Asking the model …")
 
 _COUNTED = {
@@ -184,9 +185,9 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         # only such a text is taken away when the view changes
         self._hint = text if text and text == now else ""
-        if image_controller is None and self._controller.image is not None and _is_ready(text):
+        if image_controller is None and _is_ready(text):
             # one line: a second message would take the place of the first
-            text = joined([text, _BEGIN])
+            text = joined([text, _OPEN if self._controller.image is None else _BEGIN])
         self._put(text)
 
     def _failed(self, text: str) -> None:

@@ -1606,6 +1606,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Nur innerhalb</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Open an image to begin, or try a sample: File › Open Sample.</source>
+      <translation>Öffnen Sie zu Beginn ein Bild oder ein Beispiel: File › Open Sample.</translation>
+    </message>
+    <message>
       <location filename="../qt/open_scan.py" />
       <source>Open scan</source>
       <translation>Untersuchung öffnen</translation>

@@ -1606,6 +1606,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>仅在其内</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Open an image to begin, or try a sample: File › Open Sample.</source>
+      <translation>请先打开一幅图像，或试用示例：File › Open Sample。</translation>
+    </message>
+    <message>
       <location filename="../qt/open_scan.py" />
       <source>Open scan</source>
       <translation>打开扫描</translation>
