@@ -118,7 +118,8 @@ def joined(one: Window, other: Window) -> Window:
 
 
 def _size_px(window: Window) -> int:
-    return (window[0].stop - window[0].start) * (window[1].stop - window[1].start)
+    rows, cols = window
+    return int((rows.stop - rows.start) * (cols.stop - cols.start))
 
 
 def _within(window: Window, rows: slice, cols: slice) -> Window:
@@ -449,7 +450,8 @@ class Canvas:
         """Bring the labels of a plane up to date for one object."""
         state = self.get(label, plane)
         painted = None if plane.axis else self.painted(label).get(plane.index)
-        windows = [one.slices for one in (state and state.shown, painted) if one is not None]
+        shown = None if state is None else state.shown
+        windows = [one.slices for one in (shown, painted) if one is not None]
         found = self._plane_labels[plane]
         found.put(label, None)
         if label in self._beyond(plane) or not windows:
