@@ -1,4 +1,7 @@
 import os
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -328,15 +331,45 @@ def test_folders_and_sizes_are_read_as_typed():
     assert sizes("192,256") == (192, 256)
 
 
-def test_processes_share_out_the_views_and_agree_on_the_weights(options, make_folder):
-    folders = ((make_folder("shared"), 1.0),)
-    files = [
-        load_file(train(options(f"p{n}", folders=folders, steps=2, processes=2)).weights)
-        for n in range(2)
-    ]
-    assert all(torch.equal(value, files[1][name]) for name, value in files[0].items())
-    alone = load_file(train(options("alone", folders=folders, steps=2)).weights)
-    assert any(not torch.equal(value, files[0][name]) for name, value in alone.items())
+LAUNCH = "--nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-id run --rdzv-endpoint"
+"""Two launchers, as on two machines, that meet at a port."""
+
+ASKED = (
+    "--batch 2 --size 64 --passes 2 --workers 0 --threads 1 --held-out 0 --rate 1e-3 "
+    "--device cpu --steps 2 --name mine --quiet"
+)
+"""The fixture's options, as the shell takes them."""
+
+
+@pytest.mark.slow
+def test_processes_share_out_the_views_and_torchrun_s_do_the_same(options, tmp_path):
+    given = options("two", steps=2, processes=2)
+    expected = load_file(train(given).weights)
+    one = options("one", steps=2, folders=given.folders)
+    alone = load_file(train(one).weights)
+    assert any(not torch.equal(value, expected[name]) for name, value in alone.items())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        at = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [
+        sys.executable, "-m", "torch.distributed.run", *LAUNCH.split(), at,
+        "-m", "napari_intseg.cli.main", "train", str(given.folders[0][0]), *ASKED.split(),
+        "--from", given.start, "--output", str(tmp_path / "launched"),
+        "--keep-in", str(tmp_path / "models"),
+    ]  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    told = [one.communicate(timeout=300) for one in both]
+    assert [one.returncode for one in both] == [0, 0], told
+    assert sum("weights:" in out for out, _ in told) == 1, "the first process alone tells"
+    found = load_file(tmp_path / "launched" / "mine.safetensors")
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+def test_torchrun_decides_how_many_processes_there_are(options, monkeypatch):
+    monkeypatch.setattr(loop, "launched_place", lambda: Peers(0, 3))
+    with pytest.raises(DataError, match="expected --processes 1 or 3, got 2"):
+        train(options(processes=2))
 
 
 def test_each_process_has_views_of_its_own():

@@ -183,6 +183,7 @@ def run(args: argparse.Namespace) -> int:
     check_apart(args.output / f"{args.name}.safetensors", args.start)
     from napari_intseg.training.loop import train
     from napari_intseg.training.options import TrainOptions
+    from napari_intseg.training.run_state import launched_place
 
     # one frozen value, which the other processes of a run are given whole
     options = TrainOptions(
@@ -196,12 +197,14 @@ def run(args: argparse.Namespace) -> int:
         attend(sys.stdin)
         tell(**outcome(train(options, resume=args.resume, on_progress=_tell_progress)))
         return 0
-    unit = "s" if args.minutes else "step"
+    unit, leads = "s" if args.minutes else "step", launched_place().leads
     with (
-        progress_bar("train", unit, quiet=args.quiet) as bar,
+        progress_bar("train", unit, quiet=args.quiet or not leads) as bar,
         stop_on_interrupt() as should_stop,
     ):
         trained = train(options, resume=args.resume, on_progress=bar, should_stop=should_stop)
+    if not leads:
+        return 0  # the first process tells, and makes the model
     if trained.stopped:
         print(f"stopped after step {trained.step}: --resume goes on", file=sys.stderr)
         return INTERRUPTED

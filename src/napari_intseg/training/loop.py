@@ -35,6 +35,7 @@ from napari_intseg.training.run_state import (
     FILE,
     Peers,
     Progress,
+    launched_place,
     restore_state,
     run_with_peers,
     save_state,
@@ -294,9 +295,21 @@ def train(
         If the weights to start from, or the checkpoint, cannot be used.
     DeviceError
         If the device does not exist or runs out of memory.
+
+    Notes
+    -----
+    Started by `torchrun`, it is one of several processes, which may be on several machines with one
+    output folder; the first alone writes.
     """
     if options.threads is not None:
         torch.set_num_threads(options.threads)
+    launched = launched_place().count
+    if launched > 1 and options.processes not in (1, launched):
+        raise DataError(
+            f"processes are started by torchrun: expected --processes 1 or {launched}, got "
+            f"{options.processes}. Leave it out."
+        )
+    options = replace(options, processes=max(launched, options.processes))
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
     if (output / FILE).is_file() and not resume:
@@ -311,12 +324,12 @@ def train(
     return run_with_peers(options.processes, work, _follow, options, resume)
 
 
-def _follow(peers: Peers, options: TrainOptions, resume: bool) -> None:
+def _follow(peers: Peers, options: TrainOptions, resume: bool) -> Trained:
     """Do the part of a process that only follows."""
     # one each: four processes of one thread took 3.5 s for 24 views where two threads took 5 to 7 s
     # for 16 (docs/results.md)
     torch.set_num_threads(options.threads or 1)
-    _work(peers, options, resume, lambda _done, _total: None, lambda: False)
+    return _work(peers, options, resume, lambda _done, _total: None, lambda: False)
 
 
 def _work(

@@ -162,17 +162,29 @@ class Peers:
 SOLO = Peers()
 
 
+def launched_place() -> Peers:
+    """Return this process's place among those that `torchrun` started; alone without it.
+
+    They may be on several machines.
+    """
+    if not (dist.is_available() and dist.is_torchelastic_launched()):
+        return SOLO
+    return Peers(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+
+
 def run_with_peers(
-    count: int, work: Callable[[Peers], Result], follow: Callable[..., None], *given: object
+    count: int, work: Callable[[Peers], Result], follow: Callable[..., Result], *given: object
 ) -> Result:
     """Return what `work` returns in this process, while others follow.
+
+    Where `torchrun` started them, this may be one of the others, and `follow` is what runs here.
 
     Parameters
     ----------
     count : int
         Processes in all, this one included.
     work : callable
-        Gets the peers; runs here.
+        Gets the peers; runs in the first.
     follow : callable
         ``follow(peers, *given)``; runs in each of the others, so it is a function of a module.
     *given
@@ -180,6 +192,17 @@ def run_with_peers(
     """
     if count == 1:
         return work(SOLO)
+    place = launched_place()
+    if place.count > 1:
+        if torch.cuda.is_available():
+            # of the GPUs of its machine, the one of its number
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+        # the launcher's variables say where to meet
+        dist.init_process_group("gloo", timeout=PATIENCE)
+        try:
+            return work(place) if place.leads else follow(place, *given)
+        finally:
+            dist.destroy_process_group()
     with tempfile.TemporaryDirectory() as folder:
         # a file to meet at: a port might be taken
         meeting = Path(folder) / "meeting"
@@ -200,7 +223,7 @@ def run_with_peers(
 
 
 def _follow(
-    index: int, count: int, meeting: Path, follow: Callable[..., None], given: tuple[object, ...]
+    index: int, count: int, meeting: Path, follow: Callable[..., Any], given: tuple[object, ...]
 ) -> None:
     if hasattr(os, "setsid"):
         # Ctrl-C is for the first process, which tells the others when to end
