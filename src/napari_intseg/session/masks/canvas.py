@@ -176,6 +176,10 @@ _SMALL_PX = 1 << 16
 """Pixels of a window, or round an object, that are gone through in 0.1 ms: as quickly as the boxes
 of hundreds of objects."""
 
+_PX_AN_OBJECT = 5_000
+"""Pixels of a large window that are looked up while one object is asked: 8 ns each, and 40 µs. In
+a window of 1.6 million, 190 objects took 1.3 ms one by one and 13 ms looked up."""
+
 _PLANES = 2
 """Planes whose labels are at hand: that in view, and one beside it. Four bytes a pixel each."""
 
@@ -482,7 +486,7 @@ class Canvas:
         beyond = self._beyond(plane)
         if _size_px(window) > _SMALL_PX:
             near = self._boxed(plane, window)
-            if meeting is None or len(near - beyond) < _MANY:
+            if meeting is None or _size_px(window) > _PX_AN_OBJECT * len(near - beyond):
                 return near
         return beyond | self._labels_of(plane).met(label, window, meeting)
 
