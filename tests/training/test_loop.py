@@ -331,7 +331,10 @@ def test_folders_and_sizes_are_read_as_typed():
     assert sizes("192,256") == (192, 256)
 
 
-LAUNCH = "--nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-id run --rdzv-endpoint"
+LAUNCH = (
+    "--nnodes 2 --nproc-per-node 1 --local-addr 127.0.0.1 "
+    "--rdzv-backend c10d --rdzv-id run --rdzv-endpoint"
+)
 """Two launchers, as on two machines, that meet at a port."""
 
 ASKED = (
