@@ -39,6 +39,15 @@ def test_a_new_action_forgets_what_was_undone(bright, two_balls):
     assert not session.can_redo
 
 
+def test_what_is_done_without_a_plane_goes_on_where_undo_changed_something(bright, two_balls):
+    session = Session(bright(), two_balls)
+    session.click((12, 14, 14))
+    session.click((10, 14, 14))
+    session.undo()
+    session.undo()
+    assert session.predictor.last_plane == Plane(0, 12)
+
+
 def test_undo_says_what_it_would_take_back_and_what_it_changed(bright, two_balls):
     session = Session(bright(), two_balls)
     session.click((12, 14, 14), positive=False)

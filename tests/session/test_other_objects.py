@@ -71,6 +71,18 @@ def test_a_model_that_does_not_know_them_and_a_session_without_show_nothing(mode
     assert model.seen == [0, 0]
 
 
+def test_a_model_that_does_not_know_them_goes_on_from_one_that_does():
+    model, plain = Wide(), Wide(others=False)
+    session = session_of(model)
+    session.click(LEFT)
+    session.new_object()
+    session.click(RIGHT)
+    session.model = plain
+    session.click((22, 41))
+    assert model.seen[-1] > 0
+    assert set(plain.seen) == {0}
+
+
 def test_later_clicks_are_asked_with_what_others_had_at_the_first():
     model = Wide()
     session = session_of(model)

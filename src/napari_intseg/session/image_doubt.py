@@ -102,8 +102,8 @@ def places(grey: FloatArray, count: int = PLACES) -> list[tuple[int, int]]:
     apart = np.abs(soft - np.median(soft))
     if not np.ptp(apart):
         return []
-    labels, found = ndimage.label(apart > float(threshold_otsu(apart)))  # type: ignore[no-untyped-call]
-    sizes = np.bincount(labels.ravel(), minlength=found + 1)[1:]
+    labels, _ = ndimage.label(apart > float(threshold_otsu(apart)))  # type: ignore[no-untyped-call]
+    sizes = np.bincount(labels.ravel())[1:]
     depth = ndimage.distance_transform_edt(np.pad(labels > 0, 1))[1:-1, 1:-1]
     chosen = [
         int(label)

@@ -143,12 +143,14 @@ class TestMoments:
         np.testing.assert_array_equal(whole, a.mask())
         found = iou_with(mask_in(a, 0.5, window), window, truth, int(truth.sum()))
         assert found == pytest.approx(metrics.iou(a.mask(), truth))
-        answers = tuple(SliceAnswer(p, None, View.whole(shape), seconds=0.5) for p in (a, b))
+        answers = tuple(
+            SliceAnswer(p, None, View.whole(shape), seconds=s) for p, s in ((a, 0.5), (b, 0.25))
+        )
         one = curve_point(2, answers, (0.5, 0.5), truth)  # type: ignore[arg-type]
         assert one.overlap == overlap(a.mask(), b.mask())
         assert one.truth is not None
         assert one.truth[1] == pytest.approx(metrics.iou(b.mask(), truth))
-        assert one.seconds == (0.5, 0.5)
+        assert one.seconds == (0.5, 0.25)
 
     def test_two_empty_answers_have_an_empty_window(self) -> None:
         empty = Patch.empty((5, 6))
