@@ -33,7 +33,7 @@ from napari_intseg.session.journal.file import (
     prune,
 )
 from napari_intseg.session.journal.recorder import VERSION, parse_journal, read_journal, recorded
-from napari_intseg.session.journal.replayer import note_labels, replay, save_beside
+from napari_intseg.session.journal.replayer import about_labels, note_labels, replay, save_beside
 from napari_intseg.session.predictor import run
 
 FIRST = Path(__file__).with_name("journal_version_1.jsonl")
@@ -306,6 +306,10 @@ def test_unknown_actions_and_models_are_told(session, bright):
     line = json.dumps({"do": "new_object", "object": 1, "args": {"label": 1}})
     with pytest.raises(JournalError, match="line 3 cannot be done again"):
         replay(parse_journal([*head, line]), lambda _: Volume(DATA), lambda _: bright())
+
+
+def test_what_is_said_of_labels_counts_objects_and_no_background():
+    assert about_labels(np.array([[0, 0, 2], [2, 0, 7]], np.int32))["voxels"] == {"2": 2, "7": 1}
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -77,12 +77,17 @@ def test_others_on_a_window_are_those_with_pixels_in_it(rng):
     session.undo()
     session.undo()
     canvas, labels, seen = session.document.canvas, session.labels, 0
+    masks = {label: canvas.mask(label) for label in session.objects}
     for _ in range(200):
         plane = Plane(int(rng.integers(3)), int(rng.integers(6)))
         row, col = (int(rng.integers(n - 4)) for n in session.volume.slice_shape(plane.axis))
         window = slice(row, row + 4), slice(col, col + 4)
         found = {label for label, _, mask in canvas.others(0, plane, window) if mask.any()}
-        there = np.unique(session.volume.of(labels, plane)[window])
-        assert found == set(there[there > 0].tolist())
+        there = session.volume.of(labels, plane)[window]
+        assert found == set(np.unique(there[there > 0]).tolist())
+        np.testing.assert_array_equal(canvas.labels_on(plane, window), there)
+        for label, mask in masks.items():
+            whole = session.volume.of(mask, plane)
+            np.testing.assert_array_equal(canvas.mask_on(label, plane, window), whole[window])
         seen += len(found)
     assert seen
