@@ -154,14 +154,16 @@ def test_one_object_goes_back_while_others_stay(session):
     np.testing.assert_array_equal(session.labels, whole)  # what was done for one is undone too
 
 
-def test_what_another_took_meanwhile_stays_its_own(session):
-    session.paint({PLANE: square(2, 2)}, 1)
+@pytest.mark.parametrize(("one", "other"), [(1, 2), (2, 1)])
+def test_what_another_took_meanwhile_stays_its_own(session, one, other):
+    session.paint({PLANE: square(2, 2)}, one)
     session.paint({PLANE: square(2, 2, 2)}, 0)
-    session.paint({PLANE: square(2, 2, 1)}, 2)
-    session.undo(object=1)
-    assert session.labels[2, 2, 2] == 2
-    assert session.labels[2, 3, 3] == 1
-    assert session.labels[2, 2, 3] == 1
+    session.paint({PLANE: square(2, 2, 1)}, other)
+    session.undo(object=one)
+    assert session.labels[2, 2, 2] == other
+    assert session.labels[2, 3, 3] == one
+    assert session.labels[2, 2, 3] == one
+    assert not session.document.canvas.mask(one)[2, 2, 2]
 
 
 def test_something_new_ends_redo_for_that_object_alone(session):

@@ -118,6 +118,20 @@ def test_parts_on_planes_of_other_axes_are_kept_to_the_pixel(bright, two_balls):
     np.testing.assert_array_equal(session.labels > 0, union)
 
 
+def test_what_was_painted_beside_clicks_on_another_axis_is_kept_to_the_pixel(bright, two_balls):
+    session = Session(bright(), two_balls)
+    session.axis = 2
+    session.click(LEFT)
+    stroke = np.zeros(two_balls.slice_shape(0), bool)
+    stroke[3:6, 2:11] = True
+    session.paint({Plane(0, 4): stroke}, 1)
+    session.new_object()
+    session.click(RIGHT)
+    union = session.labels > 0
+    check_there_and_back(session, lambda: session.merge_objects([1, 2]))
+    np.testing.assert_array_equal(session.labels == 1, union)
+
+
 def test_another_number_changes_nothing_else(session):
     before, planes = session.labels, session.propagated_planes(0, 2)
     check_there_and_back(session, lambda: session.relabel_object(2, 17))
