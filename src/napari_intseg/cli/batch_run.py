@@ -24,7 +24,7 @@ from urllib.parse import quote
 from napari_intseg import __version__
 from napari_intseg.cli import segment
 from napari_intseg.cli.batch_table import BatchJob
-from napari_intseg.core.files import write_text
+from napari_intseg.core.files import read_json, write_text
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.workers import Died, futures_on_cluster, run_in_workers
 from napari_intseg.errors import IntSegError
@@ -155,7 +155,7 @@ def parts_of(path: Path) -> dict[str, int]:
 def record_of(job: BatchJob) -> JobRecord | None:
     """Return the record of a job that was begun before; None if there is none to read."""
     try:
-        return JobRecord(**json.loads(_record_of(job).read_text("utf-8")))
+        return JobRecord(**read_json(_record_of(job), ours=True))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -1,7 +1,6 @@
 """`napari-intseg weights`: list, fetch, add and verify weight files."""
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from napari_intseg.cli.models import table
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.core.files import parse_json
 from napari_intseg.errors import IntSegError, WeightsError
 
 HELP = "list, fetch, add or verify weight files"
@@ -188,7 +188,7 @@ def _setting(text: str) -> tuple[str, Any]:
     """Return name and value of ``NAME=VALUE``; a value that is no JSON is a text."""
     name, _, value = text.partition("=")
     try:
-        return name, json.loads(value)
+        return name, parse_json(value)
     except ValueError:
         return name, value
 

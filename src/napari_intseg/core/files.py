@@ -1,10 +1,16 @@
-"""Write files so that a kill or a power cut leaves the old one or the new one, never a mixture."""
+"""Files written whole or not at all, and texts of others read within bounds.
+
+A kill or a power cut leaves the old file or the new one, never a mixture.
+"""
 
 import ctypes
+import json
+import math
 import os
 import re
 import shutil
 import socket
+import stat
 import sys
 import time
 import zlib
@@ -12,6 +18,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 HIDDEN = ".intseg-"
 """How names begin of all that is written beside its place before it is moved there."""
@@ -153,6 +160,140 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8 as it is; it appears whole, on the disk, or not at all."""
     write_bytes(path, text.encode("utf-8"))
+
+
+# values in values: GeoJSON and OME-Zarr need about 10; Python itself gives up near 1,000
+_MOST_NESTED = 64
+# a configuration, description or record has some kB; lists of annotations ask for more
+_MOST_TEXT_BYTES = 64 << 20
+# of a whole number: identifiers are hashes of 64 bits at most
+_MOST_BITS = 64
+
+
+def read_text(path: Path, most_bytes: int = _MOST_TEXT_BYTES) -> str:
+    """Read a text in UTF-8 (or 16 or 32, by its first bytes) that somebody else has written.
+
+    Raises
+    ------
+    ValueError
+        If it is no plain file, larger than `most_bytes`, or no text.
+    OSError
+        If it cannot be read.
+    """
+    status = path.stat()
+    # a pipe or a device would be waited for, or read without end
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is no plain file")
+    if status.st_size > most_bytes:
+        raise ValueError(f"{status.st_size} bytes are more than {most_bytes}")
+    return _decoded(path.read_bytes())
+
+
+def read_json(path: Path, most_bytes: int = _MOST_TEXT_BYTES, *, ours: bool = False) -> Any:
+    """Read a JSON file that somebody may have changed; see `read_text` and `parse_json`."""
+    return parse_json(read_text(path, most_bytes), ours=ours)
+
+
+def parse_json(text: str | bytes, *, ours: bool = False, any_number: bool = False) -> Any:
+    """Return what a JSON text says, if every reader would take it for the same.
+
+    Parameters
+    ----------
+    text : str or bytes
+    ours, any_number : bool, default False
+        See `check_values`.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, names a thing twice, or is refused by `check_values`.
+    """
+    if isinstance(text, bytes):
+        text = _decoded(text)
+    try:
+        told = json.loads(text, object_pairs_hook=named_once)
+    except RecursionError:
+        raise _nested() from None
+    check_values(told, len(text), ours=ours, any_number=any_number)
+    return told
+
+
+def named_once(pairs: Collection[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return names and values as a dict.
+
+    Raises
+    ------
+    ValueError
+        If a name comes twice: readers differ in which of the two they take.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen = set[Any]()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"{str(name)[:80]!r} is there twice")
+            seen.add(name)
+    return found
+
+
+def check_values(told: Any, most: int, *, ours: bool = False, any_number: bool = False) -> None:
+    """Ask for values that the code after can hold: of JSON, YAML or TOML.
+
+    Parameters
+    ----------
+    told : object
+        Dicts and lists of values, as the parser gives them.
+    most : int
+        Values that there can be: characters of the text. YAML can name one value again and again.
+    ours : bool, default False
+        The text is a record of this program: it may hold names of files that are not UTF-8.
+    any_number : bool, default False
+        Infinity and numbers that are none count: NumPy's users write them into Zarr's attributes.
+
+    Raises
+    ------
+    ValueError
+        If they are nested deeply, too many, not finite, larger than 64 bits, or text with halves of
+        letters, which can be neither printed nor saved.
+    """
+    level: list[Any] = [told]
+    for _ in range(_MOST_NESTED):
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner += one
+                inner += one.values()
+            elif isinstance(one, (list, tuple, set)):
+                inner += one
+            else:
+                _check_value(one, ours, any_number)
+            if len(inner) > 2 * most:
+                raise ValueError("values are repeated without end")
+        if not inner:
+            return
+        level = inner
+    raise _nested()
+
+
+def _check_value(one: Any, ours: bool, any_number: bool) -> None:
+    if isinstance(one, str):
+        # fails where half of a surrogate pair stands alone; an error of kind ValueError
+        one.encode("utf-8", "surrogateescape" if ours else "strict")
+    elif isinstance(one, float):
+        if not math.isfinite(one) and not any_number:
+            raise ValueError(f"{one} is no number that counts")
+    elif isinstance(one, int) and one.bit_length() > _MOST_BITS:
+        raise ValueError(f"a whole number has {one.bit_length()} bits")
+
+
+def _nested() -> ValueError:
+    return ValueError(f"values are nested more than {_MOST_NESTED} deep")
+
+
+def _decoded(content: bytes) -> str:
+    # the module's own guess among UTF-8, 16 and 32, with or without the mark of byte order;
+    # `json.loads` itself lets bytes pass that are halves of letters
+    return content.decode(json.detect_encoding(content))
 
 
 def tidy(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Labels as published: MATLAB files, colours, JSON, tables of run lengths, a mask a class."""
 
-import json
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_intseg.core.files import read_json
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.evaluation.mask_codes import (
@@ -354,18 +354,16 @@ def read_coco(path: Path) -> CocoFile:
 
 # annotations of a whole set take gigabytes once they are read: one at a time
 @lru_cache(maxsize=1)
-def _coco(path: Path, _: int, size: int) -> CocoFile:
+def _coco(path: Path, *_: int) -> CocoFile:
     try:
-        if size > _MOST_JSON:
-            raise ValueError(f"{size} bytes are more than {_MOST_JSON}")
-        told = json.loads(path.read_bytes())
+        told = read_json(path, _MOST_JSON)
         images = {int(one["id"]): one for one in told["images"]}
         by_image: dict[int, list[Mapping[str, Any]]] = {}
         for one in told["annotations"]:
             by_image.setdefault(int(one["image_id"]), []).append(one)
         # categories are numbered with gaps (COCO's 80 up to 90); numbers from 1 need a fixed order
         kinds = sorted(told["categories"], key=lambda one: int(one["id"]))
-    except (ValueError, LookupError, TypeError, RecursionError) as err:
+    except (ValueError, LookupError, TypeError) as err:
         raise FileError(
             f"annotations cannot be read: expected JSON with images, annotations and categories, "
             f"got {str(path)!r} ({err}). Check that it is complete."

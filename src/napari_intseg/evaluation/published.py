@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_intseg.core.files import read_json
 from napari_intseg.errors import DataError
 from napari_intseg.evaluation.folders import (
     ImageMaskPair,
@@ -467,15 +468,13 @@ def _nnunet_pairs(root: Path, _: Split) -> tuple[ImageMaskPair, ...]:
 
 def dataset_json_names(root: Path) -> Mapping[int, str]:
     """Return the names in ``dataset.json`` of the Decathlon (number: name) or nnU-Net (name: number)."""  # noqa: E501
-    import json
-
     path = root / "dataset.json"
     if not path.is_file():
         return {}
     try:
-        told = json.loads(path.read_bytes()).get("labels", {})
+        told = read_json(path).get("labels", {})
         pairs = [(str(a), str(b)) for a, b in told.items()]
-    except (ValueError, AttributeError, RecursionError):
+    except (OSError, ValueError, AttributeError):
         return {}
     named = [(int(a), b) for a, b in pairs if a.isdigit()]
     named += [(int(b), a) for a, b in pairs if b.isdigit() and not a.isdigit()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_intseg.core.files import write_text
+from napari_intseg.core.files import read_json, write_text
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.header import looks_like_dicom
 from napari_intseg.io.file_checks import check_regular
@@ -272,13 +272,11 @@ class ImageQueue:
             return {}
         check_regular(path)
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = read_json(path, ours=True)
             if content["format"] != _FORMAT:
                 raise ValueError("it is another program's")
             return {str(name): dict(one) for name, one in content["images"].items()}
-        except (
-            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError
-        ) as err:  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
             raise FileError(
                 f"record of the queue cannot be read: expected what this program writes in "
                 f"{str(path)!r}, got {err}. Move it away to begin anew; labels stay."

@@ -1,7 +1,6 @@
 """HDF5: one dataset of a file, with the geometry that ImageJ, ilastik, h5py or we put there."""
 
 import io
-import json
 import math
 import os
 import zlib
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.affine import from_spacing
+from napari_intseg.core.files import parse_json
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
@@ -310,7 +310,7 @@ def _axes(dataset: Any, path: Path) -> str:
     told = dataset.attrs.get(AXES)
     letters = list(_text(told)) if told is not None else []
     if not letters and "axistags" in dataset.attrs:
-        tags = json.loads(_text(dataset.attrs["axistags"]))
+        tags = parse_json(_text(dataset.attrs["axistags"]))
         letters = [str(axis["key"]) for axis in tags["axes"]]
     if not letters:
         letters = [str(dim.label)[:1].lower() for dim in dataset.dims]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix, spacing_of
-from napari_intseg.core.files import write_text
+from napari_intseg.core.files import parse_json, read_text, write_text
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
@@ -438,10 +438,12 @@ def enlist(path: Path, *, dry: bool = False) -> None:
     is_old = target.version == "0.4"
     file = path.parent / (".zattrs" if is_old else "zarr.json")
     try:
-        content: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
+        content: dict[str, Any] = {}
+        if file.is_file():
+            content = parse_json(read_text(file), any_number=True)
         told = content if is_old else content.get("attributes", {}).get("ome", {})
         names = [str(name) for name in told.get("labels", ())]
-    except (ValueError, TypeError, AttributeError, RecursionError) as err:
+    except (ValueError, TypeError, AttributeError) as err:
         raise FileError(
             f"list of labels cannot be read: expected the names of an image's labels, got "
             f"{str(file)!r} ({err}). Mend or remove it, or write a .zarr of its own."

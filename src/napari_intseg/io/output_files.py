@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_intseg.core.files import write_text
+from napari_intseg.core.files import parse_json, read_text, write_text
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.header import looks_like_dicom, quiet
@@ -207,7 +207,7 @@ def write_beside(labels: str | Path, lines: Iterable[Mapping[str, Any]]) -> Path
             write_text(target, "".join(f"{as_json(line)}\n" for line in lines))
         else:
             write_text(target, _with_journal(target, list(lines)))
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as err:
+    except (OSError, ValueError, TypeError, AttributeError) as err:
         reason = getattr(err, "strerror", None) or err
         raise FileError(
             f"journal cannot be written: expected a folder that allows it, got {str(target)!r} "
@@ -234,12 +234,12 @@ def journal_texts(labels: str | Path) -> list[str]:
     beside, zarr = path.with_name(path.name + SUFFIX), _attributes_file(path)
     try:
         if zarr is not None:
-            found = _attributes(json.loads(zarr.read_bytes()), zarr).get(ATTRIBUTE, {})
+            found = _attributes(_told(zarr), zarr).get(ATTRIBUTE, {})
             if found.get("journal"):
                 return [as_json(line) for line in found["journal"]]
         if beside.is_file():
             return beside.read_bytes().decode("utf-8", errors="replace").splitlines()
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as err:
+    except (OSError, ValueError, AttributeError, TypeError) as err:
         raise FileError(
             f"journal cannot be read: expected readable lines, got those of {str(path)!r} "
             f"({err}). Name a journal that ends in {SUFFIX}."
@@ -265,7 +265,12 @@ def _attributes(content: dict[str, Any], file: Path) -> dict[str, Any]:
     return attributes
 
 
+def _told(file: Path) -> dict[str, Any]:
+    told = parse_json(read_text(file), ours=True, any_number=True)
+    return dict(told)
+
+
 def _with_journal(file: Path, lines: list[Mapping[str, Any]]) -> str:
-    content: dict[str, Any] = json.loads(file.read_bytes())
+    content = _told(file)
     _attributes(content, file)[ATTRIBUTE] = {"journal": lines}
     return json.dumps(content, allow_nan=False)

@@ -4,7 +4,6 @@ How large compressed bytes become is found out in bounded memory before they are
 """
 
 import bz2
-import json
 import lzma
 import math
 import struct
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_intseg.core.files import parse_json
 from napari_intseg.errors import FileError
 from napari_intseg.io.file_checks import data_file
 
@@ -219,10 +219,11 @@ def check_metadata(key: str, content: bytes, path: Path) -> dict[str, "FileError
         raise wrong(path, f"metadata of at most {MOST_METADATA_BYTES} bytes", f"{len(content)}")
     folder, _, name = key.rpartition("/")
     try:
-        told = json.loads(content)
-    except (ValueError, RecursionError):
-        # zarr says what is wrong with it
-        return {}
+        # attributes of other programs may hold numbers that are none, bare
+        told = parse_json(content, any_number=True)
+    except ValueError as err:
+        # zarr might take for something what we could not check
+        raise wrong(path, "metadata in JSON", str(err)[:80]) from err
     found: dict[str, FileError | dict[str, Any]] = {}
     for inner, about in _arrays(name, told):
         try:

@@ -1,6 +1,5 @@
 """The network in the box: the view is encoded once, each click costs the click pyramid alone."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_intseg.core.files import parse_json
 from napari_intseg.core.segmenter import (
     Answer,
     FloatArray,
@@ -126,7 +126,7 @@ def load_net(path: Path) -> "ClickPyramid | WholeNet":
 def built(network: Network, metadata: Mapping[str, str], path: Path) -> Any:
     """Return a network of the size that its file says."""
     try:
-        return network.build(json.loads(metadata.get("settings", "{}")))
+        return network.build(parse_json(metadata.get("settings", "{}")))
     except (TypeError, ValueError) as err:
         raise WeightsError(
             f"weights say a size that there is not: expected settings of {network.name!r}, got "

@@ -1,6 +1,5 @@
 """What the bundled network is given and how it is used, whichever engine computes it."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,8 +7,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from napari_intseg.core.files import parse_json
 from napari_intseg.core.prompts import Box, Click, Prompts, along_scribbles
 from napari_intseg.core.segmenter import Answer, BoolArray, FloatArray, Query, Traits, ZoomIn
+from napari_intseg.errors import WeightsError
 from napari_intseg.models.model_table import CLICKS_DRAWN_MASK
 from napari_intseg.models.weights.store import ARCHITECTURE
 
@@ -41,8 +42,23 @@ CENTRE = Prompts((Click(100, 100),))
 
 
 def read_traits(name: str, metadata: Any) -> Traits:
-    """Return how a network wants to be used, as far as its file says."""
-    told = json.loads(metadata.get("traits", "{}"))
+    """Return how a network wants to be used, as far as its file says.
+
+    Raises
+    ------
+    WeightsError
+        If what it says is damaged.
+    """
+    try:
+        return _traits(name, parse_json(metadata.get("traits", "{}")), metadata)
+    except (TypeError, ValueError, AttributeError, OverflowError) as err:
+        raise WeightsError(
+            f"weights say settings that there are not: expected numbers by name, got "
+            f"{metadata.get('traits', '')[:80]!r} for {name!r} ({err}). Train or convert it again."
+        ) from err
+
+
+def _traits(name: str, told: Any, metadata: Any) -> Traits:
     # asking again gains by the bundled network's measure; others were not tried
     is_measured = metadata.get("architecture", ARCHITECTURE) == ARCHITECTURE
     # files say what they were measured with; the defaults are for files that do not (expansion 1.4

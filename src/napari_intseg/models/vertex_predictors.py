@@ -10,7 +10,6 @@ References
        Polygon-RNN++", CVPR 2018, arXiv:1803.09693.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_intseg.core.files import parse_json
 from napari_intseg.core.segmenter import FloatArray
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint
@@ -209,7 +209,13 @@ def load_vertices(path: Path) -> "CurveVertices | RnnVertices":
             f"weights are of another network: expected {' or '.join(KINDS)}, got "
             f"{metadata.get('architecture')!r} in {str(path)!r}. Choose a file of one of them."
         )
-    net = kind(**json.loads(metadata.get("settings", "{}")))
+    try:
+        net = kind(**parse_json(metadata.get("settings", "{}")))
+    except (TypeError, ValueError, RuntimeError) as err:
+        raise WeightsError(
+            f"weights say a size that there is not: expected settings of {kind.__name__}, got "
+            f"{metadata.get('settings', '')[:80]!r} in {str(path)!r}. Convert the file again."
+        ) from err
     load_strict(net, {n: v.float() if v.is_floating_point() else v for n, v in state.items()}, path)
     net.eval()
     return CurveVertices(net) if isinstance(net, CurveGcn) else RnnVertices(net)

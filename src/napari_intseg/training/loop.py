@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_intseg.core.files import write_text
+from napari_intseg.core.files import parse_json, write_text
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, DeviceError, WeightsError
@@ -380,6 +380,7 @@ def _start(options: TrainOptions) -> tuple[Any, dict[str, Any]]:
         spec = find_model(options.start)
         path = locate(spec.weights or options.start)
     told = read_metadata(path).get("traits", "{}")
+    read_traits(path.stem, read_metadata(path))  # refuses what is damaged
     # weights without a name of their network are left to `load_net`, which refuses what does not
     # fit
     found = network_of(read_metadata(path).get("architecture"))
@@ -393,7 +394,7 @@ def _start(options: TrainOptions) -> tuple[Any, dict[str, Any]]:
     if isinstance(loaded, ClickPyramid) and loaded.drawn is None:
         # of a file from before it
         loaded.drawn = DrawnPrompt()
-    return loaded, json.loads(told)
+    return loaded, parse_json(told)
 
 
 def choose_training_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -3,7 +3,6 @@
 The weights of packages must be here already.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from platformdirs import user_cache_path
 
+from napari_intseg.core.files import read_json
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Query, Segmenter
 from napari_intseg.errors import MissingExtraError, WeightsError
@@ -327,7 +327,7 @@ def _fetched(folder: Path) -> tuple[str, ...]:
     folder = Path(os.environ.get("INSTANSEG_BIOIMAGEIO_PATH") or folder)
     index = folder / "model-index.json"
     try:
-        known = {str(one["name"]) for one in json.loads(index.read_text("utf-8"))}
+        known = {str(one["name"]) for one in read_json(index)}
     except (OSError, ValueError, LookupError, TypeError):
         return ()
     return tuple(name for name in sorted(known) if any((folder / name).glob("*/instanseg.pt")))

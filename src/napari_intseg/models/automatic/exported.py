@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_intseg.core.files import check_values, named_once, read_text
 from napari_intseg.core.segmenter import Array, FloatArray, Segmenter
 from napari_intseg.errors import DeviceError, MissingExtraError, WeightsError
 from napari_intseg.models.automatic.exported_files import (
@@ -350,10 +351,9 @@ def _read(rdf: Path) -> Mapping[str, Any]:
             "pyyaml. Install it with: pip install 'napari-intseg[onnx]'"
         ) from err
     try:
-        if rdf.stat().st_size > _MOST_RDF_BYTES:
-            raise ValueError(f"more than {_MOST_RDF_BYTES} bytes")
-        # the safe loader makes plain values alone; the usual one may call what the file names
-        told = yaml.safe_load(rdf.read_text("utf-8"))
+        text = read_text(rdf, _MOST_RDF_BYTES)
+        told = yaml.load(text, _loader(yaml.SafeLoader))
+        check_values(told, len(text))
         if not isinstance(told, dict):
             raise TypeError("no table")
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as err:
@@ -362,6 +362,20 @@ def _read(rdf: Path) -> Mapping[str, Any]:
             f"({str(err).splitlines()[0]}). Unpack the package again."
         ) from err
     return told
+
+
+def _loader(safe: Any) -> Any:
+    """Return YAML's safe loader, which makes plain values alone, with each name taken once."""
+
+    class Loader(safe):  # type: ignore[misc, unused-ignore]
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            # "<<" stands for what another mapping says, which the one that follows may replace
+            own = [pair for pair in node.value if pair[0].value != "<<"]
+            named_once([(str(key.value), None) for key, _ in own])
+            made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+            return made
+
+    return Loader
 
 
 def _onnx_of(told: Mapping[str, Any], rdf: Path) -> Path:

@@ -1,6 +1,5 @@
 """The files of an exported network: its description, and whether its ONNX keeps to itself."""
 
-import json
 import mmap
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from napari_intseg.core.files import check_values, parse_json, read_text
 from napari_intseg.errors import WeightsError
 
 Kind = Literal[
@@ -113,10 +113,12 @@ def read_description(path: Path) -> Description:
         If it is too large, no TOML or JSON, or says something that is not understood.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"more than {_MOST_BYTES} bytes")
-        text = path.read_text("utf-8")
-        told = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        text = read_text(path, _MOST_BYTES)
+        if path.suffix == ".toml":
+            told = tomllib.loads(text)
+            check_values(told, len(text))
+        else:
+            told = parse_json(text)
         if not isinstance(told, dict):
             raise TypeError("no table")
         return _parsed(told)

@@ -3,7 +3,6 @@
 Nothing is fetched, and nothing heavy is imported before a folder is read.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_intseg.core.files import read_json
 from napari_intseg.errors import MissingExtraError, UnknownModelError, WeightsError
 
 Gives = Literal["instances", "detections", "classes", "texts", "objects", "boxes"]
@@ -210,7 +210,6 @@ def read_net(family: Family, folder: Path) -> Any:
     # before transformers is imported, since a wrong folder is the usual mistake
     _check_folder(family, folder)
     import transformers
-    from safetensors import SafetensorError
 
     loader = getattr(transformers, family.loader, None)
     if loader is None:
@@ -224,9 +223,8 @@ def read_net(family: Family, folder: Path) -> Any:
             net, told = loader.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True
             )
-    except (
-        OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError, SafetensorError,
-    ) as err:  # fmt: skip
+    except Exception as err:
+        # the library has its own errors for each value that does not fit; all mean the same
         reason = (str(err).strip().splitlines() or [type(err).__name__])[0].rstrip(".")
         raise WeightsError(
             f"folder cannot be read: expected a model of {family.title}, got {str(folder)!r} "
@@ -259,7 +257,8 @@ def read_tokenizer(folder: Path) -> Any:
             # the library would make an empty one
             raise OSError("no file of a tokenizer")
         return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError, LookupError, TypeError, ImportError) as err:
+    except Exception as err:
+        # as for networks
         raise WeightsError(
             f"folder has no tokenizer: expected tokenizer.json and its configuration in "
             f"{str(folder)!r}, got none that can be read. Fetch the whole repository."
@@ -277,7 +276,8 @@ def read_preparation(folder: Path) -> Mapping[str, Any]:
     for name in ("preprocessor_config.json", "processor_config.json"):
         if (folder / name).is_file():
             told = _read_json(folder / name)
-            return dict(told.get("image_processor", told))
+            about = told.get("image_processor", told)
+            return about if isinstance(about, dict) else {}
     raise WeightsError(
         f"folder does not say how to prepare images: expected preprocessor_config.json in "
         f"{str(folder)!r}, got none. Fetch the whole repository."
@@ -332,7 +332,7 @@ def _check_folder(family: Family, folder: Path) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text("utf-8"))
+        told = read_json(path)
     except (OSError, ValueError) as err:
         raise WeightsError(
             f"file cannot be read: expected JSON, got {str(path)!r} ({err}). Fetch it again."

@@ -93,9 +93,9 @@ def read_semantic(path: Path) -> tuple[SemanticFile, dict[str, Tensor]]:
     try:
         if told.get("architecture") != SEMANTIC or told["network"] not in SEMANTIC_NETWORKS:
             raise ValueError(f"architecture {told.get('architecture')!r}")
-        names = tuple(str(name) for name in json.loads(told["names"]))
+        names = tuple(str(name) for name in files.parse_json(told["names"]))
         about = SemanticFile(
-            told["network"], float(told["width"]), names, bool(json.loads(told["apart"])),
+            told["network"], float(told["width"]), names, bool(files.parse_json(told["apart"])),
             read_layout(told),
         )  # fmt: skip
     except (KeyError, ValueError, TypeError) as err:
@@ -116,7 +116,7 @@ def read_layout(told: Mapping[str, str]) -> NetworkLayout | None:
     """
     if not told.get("layout"):
         return None
-    about = json.loads(told["layout"])
+    about = files.parse_json(told["layout"])
     return NetworkLayout(str(about["project"]), dict(about["sizes"]))
 
 

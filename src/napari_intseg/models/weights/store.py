@@ -292,12 +292,11 @@ def read_metadata(path: Path) -> Mapping[str, str]:
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > _LONGEST_HEADER:
                 return {}
-            header = json.loads(stream.read(length))
+            header = files.parse_json(stream.read(length))
         metadata = header.get("__metadata__", {})
-    # RecursionError: JSON that is nested too deeply
-    except (OSError, ValueError, struct.error, AttributeError, RecursionError):
+    except (OSError, ValueError, struct.error, AttributeError):
         return {}
-    return metadata if isinstance(metadata, dict) else {}
+    return {name: text for name, text in metadata.items() if isinstance(text, str)}
 
 
 def write_weights(

@@ -4,7 +4,6 @@ Journals of every version there has been are read, damaged ends included.
 """
 
 import inspect
-import json
 import logging
 import platform
 from collections import deque
@@ -19,6 +18,7 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 
 from napari_intseg._version import __version__
+from napari_intseg.core.files import parse_json
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import FileError, JournalError
 from napari_intseg.inference.intensity import Intensity
@@ -385,8 +385,8 @@ def parse_journal(texts: Iterable[str]) -> Written:
 
 def _parsed(text: str) -> Line | None:
     try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
+        line = parse_json(text, ours=True)
+    except ValueError:
         return None
     return line if isinstance(line, dict) else None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg._version import __version__
-from napari_intseg.core.files import hidden_folder, put, write_text
+from napari_intseg.core.files import hidden_folder, put, read_json, write_text
 from napari_intseg.errors import FileError
 from napari_intseg.io.output_files import as_json
 from napari_intseg.session.journal.recorder import Written, read_journal
@@ -270,14 +270,8 @@ def _read_environment(folder: Path) -> dict[str, str]:
 def _read_json(path: Path) -> Any:
     try:
         plain = _plain(path)
-        # before it is read: a bundle comes from somebody else
-        if plain.stat().st_size > _MOST_BYTES:
-            raise FileError(
-                f"file of a bundle is too large: expected at most {_MOST_BYTES} bytes, got "
-                f"{str(path)!r}. It is not one of ours."
-            )
-        return json.loads(plain.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as err:
+        return read_json(plain, _MOST_BYTES, ours=True)
+    except (ValueError, OSError) as err:
         if isinstance(err, FileError):
             raise
         raise FileError(

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from napari.layers import Image
 
-from napari_intseg.core.files import write_text
+from napari_intseg.core.files import parse_json, read_json, write_text
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, IntSegError
@@ -114,7 +114,7 @@ def read_learnt(home: Path | None) -> LearntModel | None:
     if home is None:
         return None
     try:
-        known = json.loads((home / RECORD).read_text("utf-8"))
+        known = read_json(home / RECORD, ours=True)
         if known.pop("format") != _FORMAT:
             return None
         known.pop("version")
@@ -501,8 +501,8 @@ class FineTuning:
             last: dict[str, Any] = {}
             assert process.stdout is not None
             for line in process.stdout:
-                with suppress(ValueError):  # what a library prints is passed over
-                    last = dict(json.loads(line))
+                with suppress(ValueError, TypeError):  # what a library prints is passed over
+                    last = dict(parse_json(line))
                     self._post_progress(run, last.get("done", 0), last.get("total", 0))
             code = process.wait()
             for pipe in (process.stdin, process.stdout):

@@ -13,6 +13,7 @@ from typing import Any
 from napari.layers import Image
 from platformdirs import user_config_path
 
+from napari_intseg.core.files import read_json
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import IntSegError
 from napari_intseg.io.output_files import METADATA
@@ -397,10 +398,10 @@ def remembered() -> dict[str, Any]:
     """Return all choices by name; none if there is no file, or it cannot be read."""
     path = settings_file()
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_json(path, ours=True)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as err:
+    except (OSError, ValueError) as err:
         _log.warning("settings in %s cannot be read and are left out: %s", path, err)
         return {}
     return found if isinstance(found, dict) else {}
