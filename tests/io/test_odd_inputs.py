@@ -3,6 +3,7 @@
 import gzip
 import os
 import struct
+import warnings
 from pathlib import Path
 
 import nibabel
@@ -13,8 +14,9 @@ import tifffile
 
 from napari_intseg.cli.cloud import read_points
 from napari_intseg.cli.main import main
-from napari_intseg.core.volume import Volume
+from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, FileError
+from napari_intseg.io import raster
 from napari_intseg.io.dicom.series_reader import list_series, read_series
 from napari_intseg.io.hooks import read_layers
 from napari_intseg.io.measurements import measure
@@ -41,7 +43,85 @@ def metaimage(path, data=RAW, element_data_file="LOCAL", **fields):
 
 
 def values(path):
-    return np.asarray(read_volume(path).data)
+    found = read_volume(path)
+    assert found.take(Plane(0, 0)).dtype == found.dtype
+    return np.asarray(found.data)
+
+
+def remarks(path):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", FileWarning)
+        read_volume(path)
+    return " ".join(str(one.message) for one in told if issubclass(one.category, FileWarning))
+
+
+# ---- which side is left
+
+
+NO_SIDE = "does not say which side of a patient is left"
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ("space: scanner-xyz", f"'scanner-xyz' {NO_SIDE}; places are taken as left-posterior"),
+        ("Space: 3D-right-handed", f"'3D-right-handed' {NO_SIDE}"),
+        ("space: 3D-left-handed", "left and right may be exchanged"),
+        ("space dimension: 3", f"'without a name' {NO_SIDE}"),
+        ("space: right-anterior-superior", ""),
+        ("space: LPS", ""),
+    ],
+)
+def test_spaces_of_nrrd_that_have_no_left_side_are_told_and_kept(tmp_path, space, told):
+    head = (
+        "NRRD0005", "type: short", "dimension: 3", space, "sizes: 5 6 4", "endian: little",
+        "space directions: (1,0,0) (0,2,0) (0,0,3)", "space origin: (7,8,9)", "encoding: raw",
+    )  # fmt: skip
+    path = tmp_path / "i.nrrd"
+    path.write_bytes("\n".join([*head, "", ""]).encode() + BASE.astype("<i2").tobytes())
+    assert told in remarks(path) if told else not remarks(path)
+    image = read_volume(path)
+    write_labels(tmp_path / "l.nrrd", np.ones(image.shape, np.uint8), image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FileWarning)
+        np.testing.assert_array_equal(read_volume(tmp_path / "l.nrrd").affine, image.affine)
+    if "dimension" not in space:
+        assert space.lower().encode() in (tmp_path / "l.nrrd").read_bytes().lower()
+
+
+@pytest.mark.parametrize(
+    ("letters", "matrix", "apart"),
+    [
+        ("RAI", "1 0 0 0 1 0 0 0 1", False),  # as ITK writes it: where axes come from
+        ("LPS", "1 0 0 0 1 0 0 0 1", False),  # as the format has it: where they lead to
+        ("LAI", "1 0 0 0 1 0 0 0 1", True),
+        ("ASR", "1 0 0 0 1 0 0 0 1", True),
+        ("ASL", "0 1 0 0 0 -1 -1 0 0", False),
+        ("RAI", "0.8 0.6 0 -0.6 0.8 0 0 0 1", False),
+        ("???", "1 0 0 0 1 0 0 0 1", False),
+    ],
+)
+def test_letters_of_metaimage_that_contradict_its_matrix_are_told(tmp_path, letters, matrix, apart):
+    path = metaimage(tmp_path / "i.mha", AnatomicalOrientation=letters, TransformMatrix=matrix)
+    told = remarks(path)
+    assert f"{letters!r} contradicts its TransformMatrix" in told if apart else not told
+
+
+def test_nifti_without_a_form_tells_that_it_has_no_left_side(tmp_path):
+    image = nibabel.Nifti1Image(BASE.T, None)
+    nibabel.save(image, tmp_path / "i.nii")
+    assert NO_SIDE in remarks(tmp_path / "i.nii")
+    image.set_sform(np.eye(4), 1)
+    nibabel.save(image, tmp_path / "i.nii")
+    assert not remarks(tmp_path / "i.nii")
+
+
+def test_analyze_that_goes_by_the_name_of_nifti_is_refused(tmp_path):
+    nibabel.save(nibabel.Spm99AnalyzeImage(BASE.T, np.eye(4)), tmp_path / "i.img")
+    both = [(tmp_path / f"i.{end}").read_bytes() for end in ("hdr", "img")]
+    (tmp_path / "i.nii").write_bytes(b"".join(both))
+    with pytest.raises(FileError, match=r"expected the mark b'n\+1"):
+        read_volume(tmp_path / "i.nii")
 
 
 # ---- axes
@@ -213,7 +293,9 @@ def test_a_resolution_of_nothing_is_no_inch(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [">i2", ">f4", ">u8", np.longdouble])
-def test_arrays_come_in_types_that_all_parts_know(tmp_path, kind):
+@pytest.mark.parametrize("mapped", [False, True])
+def test_arrays_come_in_types_that_all_parts_know(tmp_path, monkeypatch, kind, mapped):
+    monkeypatch.setattr(raster, "MAPPED_BYTES", 1 if mapped else 1 << 30)
     np.save(tmp_path / "i.npy", BASE.astype(kind))
     data = values(tmp_path / "i.npy")
     assert data.dtype.isnative
@@ -221,6 +303,7 @@ def test_arrays_come_in_types_that_all_parts_know(tmp_path, kind):
     np.testing.assert_array_equal(data, BASE)
     ((seen, _, _),) = read_layers(str(tmp_path / "i.npy"))
     assert seen.dtype.isnative
+    assert seen[1].dtype.isnative
 
 
 def test_pieces_of_zarr_come_in_the_machines_byte_order(tmp_path):
@@ -232,6 +315,28 @@ def test_pieces_of_zarr_come_in_the_machines_byte_order(tmp_path):
     data = values(tmp_path / "i.zarr")
     assert data.dtype.isnative
     np.testing.assert_array_equal(data, BASE)
+
+
+def test_pixels_of_hdf5_that_were_never_written_are_told(tmp_path):
+    h5py = pytest.importorskip("h5py")
+
+    def written(shape, count=0, **settings):
+        path = tmp_path / "i.h5"
+        with h5py.File(path, "w") as file:
+            pixels = file.create_dataset("x", shape, "u1", **settings)
+            for i in range(count):
+                pixels[i] = 3
+        return path
+
+    # 10 GB in 2 kB, in one piece or in many
+    for settings in ({"chunks": (1, 1000, 1000)}, {}):
+        with pytest.raises(FileError, match="expected pixels of 10000000000 bytes, got '0 of "):
+            read_volume(written((100, 10000, 10000), **settings))
+    with pytest.warns(FileWarning, match="2 of its 4 pieces of pixels were never written; 7 is"):
+        data = values(written((4, 6, 5), 2, chunks=(1, 6, 5), fillvalue=7))
+    assert data[:, 0, 0].tolist() == [3, 3, 7, 7]
+    with pytest.warns(FileWarning, match="1 of its 1 pieces"):
+        assert not values(written((4, 6, 5))).any()
 
 
 def test_a_transformation_of_ome_zarr_that_is_not_known_is_named(tmp_path):

@@ -18,6 +18,7 @@ from napari_intseg.io.child_process import check_in_child
 from napari_intseg.io.file_checks import check_count, check_regular, data_file, hdf5_extra
 from napari_intseg.io.raster import ORDER, Raster, guessed_axes, in_pieces, known_axes, ordered
 from napari_intseg.io.source import FileVolume, Source, affine_in
+from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import mm_per_unit, unit_of
 
 # links that lead to links, and virtual datasets of virtual datasets
@@ -180,6 +181,8 @@ def _wrong(path: Path, rule: str, got: str) -> FileError:
     )
 
 
+# pieces that may be declared for each that is there: one object in a volume of 10 GB (not tuned)
+_MOST_SPARSE = 1 << 14
 ENDINGS = (".h5", ".hdf5", ".hdf")
 # 64 MiB and less are read at once, which is quicker than piece by piece (not tuned)
 EAGER_BYTES = 2**26
@@ -220,14 +223,10 @@ def read_hdf5(path: Path) -> Raster:
     file = h5py.File(file_path, "r")
     dataset = _chosen(file, file_path, name)
     dataset = checked(dataset, Path(dataset.file.filename))
+    _check_written(dataset, path)
     axes = _axes(dataset, path)
-    data: Any
-    if dataset.nbytes <= EAGER_BYTES:
-        data = np.asarray(dataset[()])
-        # the machine's own byte order: torch takes no other
-        data = data.astype(data.dtype.newbyteorder("="))
-    else:
-        data = in_pieces(dataset, path)
+    whole = dataset.nbytes <= EAGER_BYTES
+    data: Any = np.asarray(dataset[()]) if whole else in_pieces(dataset, path)
     data, axes = ordered(data, axes)
     spacing, affine, unit = _place(dataset, axes, path)
     if affine is None:
@@ -238,6 +237,30 @@ def read_hdf5(path: Path) -> Raster:
         (data,), axes, Source(path, unit=unit), affine, is_labels=is_labels,
         time_step_s=step if math.isfinite(step) and step > 0 else 0.0,
     )  # fmt: skip
+
+
+def _check_written(dataset: Any, path: Path) -> None:
+    """Tell of pixels that were never written, and refuse where hardly any was.
+
+    HDF5 gives its fill value for them, as quickly and as much as the header declares: 2 kB can
+    stand for terabytes.
+    """
+    if dataset.is_virtual or dataset.external or not dataset.nbytes:
+        return
+    if dataset.chunks is None:
+        present, count = int(dataset.id.get_storage_size() > 0), 1
+    else:
+        sizes = zip(dataset.shape, dataset.chunks, strict=True)
+        present = dataset.id.get_num_chunks()
+        count = math.prod(-(-int(n) // int(size)) for n, size in sizes)
+    if present * _MOST_SPARSE < count and dataset.nbytes > EAGER_BYTES:
+        raise _wrong(path, f"pixels of {dataset.nbytes} bytes", f"{present} of {count} pieces")
+    if present < count:
+        remark(
+            path,
+            f"{count - present} of its {count} pieces of pixels were never written; "
+            f"{np.asarray(dataset.fillvalue).item()} is shown there",
+        )
 
 
 def write_hdf5(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import SimpleITK
 
-from napari_intseg.core.affine import spacing_of
+from napari_intseg.core.affine import FloatMatrix, spacing_of
 from napari_intseg.core.files import HIDDEN, go_on
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
@@ -164,6 +164,18 @@ _META_ENDINGS = (".mha", ".mhd")
 _NRRD_ENDINGS = (".nrrd", ".nhdr")
 # where the header of an NRRD ends, and its word for pixels that are packed by gzip
 _HEADER_END, _GZIPPED = re.compile(rb"\r?\n\r?\n"), re.compile(rb"(?im)^encoding:\s*(gz|gzip)\b")
+_SPACE = re.compile(rb"(?im)^space: *(.*)$")
+# that of two axes, or with time, is of no patient anyway
+_DIRECTIONS = re.compile(rb"(?im)^space dimension: *3 *\r?$")
+# spaces of NRRD that have no left, front and top
+_OF_NO_PATIENT = {
+    f"{name}{time}"
+    for name in ("scanner-xyz", "3d-right-handed", "3d-left-handed") for time in ("", "-time")
+}  # fmt: skip
+# which axis of LPS space each letter of MetaImage leads along, coming from there as ITK has it
+_WORLD = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "I": (2, 1), "S": (2, -1)}
+# cosine at which an axis counts as along another: of oblique ones the nearest is over 0.57
+_ALONG = 0.3
 _SPACINGS = re.compile(rb"(?im)^spacings:(.*)$")
 # unpacked at a time, 1 MB, only to be checked; not tuned
 _STEP_BYTES = 1 << 20
@@ -245,6 +257,8 @@ def _in_mm(raster: Raster) -> Raster:
     path, affine = raster.source.path, raster.affine
     assert affine is not None
     is_nrrd = path.name.lower().endswith(_NRRD_ENDINGS)
+    if told := _nrrd_space(path) if is_nrrd else _letters_apart(path, affine):
+        remark(path, told)
     units = SpaceUnits.read(path) if is_nrrd else metaimage_units(path)
     n = sum(a in "zyx" for a in raster.axes)
     if is_nrrd and _sizes_untold(path) > len(raster.axes) - n:
@@ -256,6 +270,43 @@ def _in_mm(raster: Raster) -> Raster:
         return raster
     source = replace(raster.source, itk=geometry_of(stated[0], n), unit=stated[1])
     return replace(raster, affine=stated[0], source=source)
+
+
+def _nrrd_space(path: Path) -> str:
+    """Return in words that an NRRD does not say where a patient is; nothing if it does."""
+    with path.open("rb") as file:
+        head = _HEADER_END.split(file.read(_HEADER_BYTES), maxsplit=1)[0]
+    found = _SPACE.search(head)
+    name = found[1].decode("latin-1").strip().strip('"') if found else ""
+    if name.lower() in _OF_NO_PATIENT:
+        mirrored = "; it counts one axis the other way, so left and right may be exchanged"
+        turned = mirrored if "left" in name.lower() else ""
+    elif not found and _DIRECTIONS.search(head):
+        name, turned = "", ""
+    else:
+        return ""
+    return (
+        f"its space {name or 'without a name'!r} does not say which side of a patient is left; "
+        f"places are taken as left-posterior-superior{turned}"
+    )
+
+
+def _letters_apart(path: Path, affine: FloatMatrix) -> str:
+    """Return in words how a MetaImage's letters differ from its matrix; nothing if they do not."""
+    letters = _fields(path)[0].get("AnatomicalOrientation", "").upper()
+    if len(letters) != 3 or {*map("RLAPIS".find, letters)} & {-1}:
+        return ""
+    cosines = affine[:3, 2::-1] / np.linalg.norm(affine[:3, 2::-1], axis=0)
+    along = [
+        cosines[_WORLD[letter][0], axis] * _WORLD[letter][1] for axis, letter in enumerate(letters)
+    ]
+    # the format says that a letter is where an axis leads to, ITK writes where it comes from
+    if min(along) > _ALONG or max(along) < -_ALONG:
+        return ""
+    return (
+        f"its AnatomicalOrientation {letters!r} contradicts its TransformMatrix; the matrix is "
+        "taken, and programs that take the letters will show it elsewhere"
+    )
 
 
 def _sizes_untold(path: Path) -> int:

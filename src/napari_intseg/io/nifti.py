@@ -197,6 +197,11 @@ class NiftiHeader:
         if self.affine() is None and not all(math.isfinite(s) and s != 0 for s in sizes):
             told = " x ".join(f"{size:g}" for size in sizes)
             return f"sizes of its voxels are not told ({told}); 1 is taken where there is none"
+        if self.sform <= 0 and self.qform <= 0 and math.prod(self.sizes[2:3]) > 1:
+            return (
+                "it has neither sform nor qform and does not say which side of a patient is left; "
+                "columns are taken to run to the right, rows to the front, planes to the head"
+            )
         return ""
 
     def contradiction(self) -> str:
@@ -411,8 +416,11 @@ def check_nifti(path: Path) -> None:
         order, size = found[0]
         mark, mark_at, form, start_at = _SINGLE[size]
         start = struct.unpack_from(order + form, head, start_at)[0]
-        if head[mark_at : mark_at + 4] != mark and head[mark_at : mark_at + 2] == b"ni":
-            raise _wrong(path, "voxels in the same file", head[mark_at : mark_at + 3])
+        if head[mark_at : mark_at + 4] != mark:
+            if head[mark_at : mark_at + 2] == b"ni":
+                raise _wrong(path, "voxels in the same file", head[mark_at : mark_at + 3])
+            # Analyze 7.5 has the same length of header; which side is left it does not say
+            raise _wrong(path, f"the mark {mark!r} of NIfTI", head[mark_at : mark_at + 4])
         if not math.isfinite(start) or not (start == 0 or size <= start <= _MOST_EXTENSIONS):
             raise _wrong(path, f"voxels that begin at {size + 4} or a little later", start)
         file.seek(size)

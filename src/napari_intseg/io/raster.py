@@ -86,11 +86,13 @@ _MOST_PIECES = 1 << 17
 
 
 class OnDisk:
-    """An array whose damaged pieces are told in one clear error, whenever they are read.
+    """An array that is read when it is indexed, in a type that every part knows.
+
+    Damaged pieces are told in one clear error.
 
     Parameters
     ----------
-    array : zarr array or HDF5 dataset
+    array : zarr array, HDF5 dataset or mapped file
     path : Path
         Where it is stored, for the message.
     """
@@ -99,9 +101,8 @@ class OnDisk:
         self._array, self._path = array, path
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.ndim = len(self.shape)
-        # the machine's own byte order: torch takes no other
-        self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
-        self.chunks = array.chunks
+        self.dtype: np.dtype[Any] = _usual_type(np.dtype(array.dtype))
+        self.chunks = getattr(array, "chunks", None)
 
     def __getitem__(self, index: Any) -> Array:
         """Read with basic indices.
@@ -242,7 +243,8 @@ class Raster:
     colours: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "levels", tuple(map(_usual, self.levels)))
+        levels = tuple(_usual(level, self.source.path) for level in self.levels)
+        object.__setattr__(self, "levels", levels)
         if self.affine is not None:
             affine_in(self.source.path, self.affine)
         for level in self.levels:
@@ -288,16 +290,21 @@ class Raster:
         return FileVolume(data, self.source, affine=self.affine, channels=bool(colours))
 
 
-def _usual(level: Any) -> Any:
-    """Return an array of a type that every part of this package and torch know.
-
-    That is the machine's own byte order, and floats of 64 bits at most. What is read when it is
-    indexed stays as it is.
-    """
-    if not isinstance(level, np.ndarray) or isinstance(level, np.memmap):
+def _usual(level: Any, path: Path) -> Any:
+    """Return an array of a type that every part of this package and torch know."""
+    if not isinstance(level, np.ndarray):
         return level
-    kind = np.dtype(np.float64) if level.dtype.kind == "f" and level.itemsize > 8 else level.dtype
-    return level.astype(kind.newbyteorder("="), copy=False)
+    kind = _usual_type(level.dtype)
+    if isinstance(level, np.memmap):
+        # a copy would be as large as the file
+        return level if kind == level.dtype else OnDisk(level, path)
+    return level.astype(kind, copy=False)
+
+
+def _usual_type(kind: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in the machine's own byte order, torch takes no other; floats of 64 bits."""
+    is_wide = kind.kind == "f" and kind.itemsize > 8
+    return np.dtype(np.float64) if is_wide else kind.newbyteorder("=")
 
 
 def raster_of(volume: FileVolume) -> Raster:

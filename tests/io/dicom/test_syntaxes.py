@@ -113,6 +113,7 @@ def test_still_images_of_every_syntax_are_decoded(tmp_path, dicom, syntax):
     image = (GREY // 16).astype(np.uint8) if is_8_bits else GREY
     path = write(tmp_path / "i.dcm", dicom, syntax, image)
     seen = read_volume(path).data[0]
+    assert seen.dtype.isnative
     np.testing.assert_allclose(seen.astype(int), image, atol=LOSS.get(syntax, 0))
 
 

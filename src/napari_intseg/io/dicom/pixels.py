@@ -484,6 +484,8 @@ def decode(
         reason = " ".join(str(err).split())[-200:] or type(err).__name__
         raise damaged(wanted, where + reason) from err
     expected = (wanted.frames, *header.shape, *((3,) if header.samples == 3 else ()))
+    # the machine's own byte order: torch takes no other
+    image = image.astype(image.dtype.newbyteorder("="), copy=False)
     if image.shape == (*expected, 3):  # a palette became colour
         return image
     if image.shape != expected:
