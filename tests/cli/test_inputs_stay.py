@@ -1,10 +1,16 @@
 """No command replaces what it reads, and all objects that it is given come out again."""
 
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tifffile
 
 from napari_intseg.cli.main import main
+from napari_intseg.cli.start import _targets
+from napari_intseg.errors import DataError
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.write import write_labels
 
@@ -112,3 +118,44 @@ def test_labels_beyond_32_bits_are_told(cells, capsys, words):
     command = ["segment", str(cells / "i.tif"), "-o", str(cells / "o.tif"), *WALKER]
     assert main([*command, "--init", str(cells / "big.tif")]) == 2
     assert "label is too large" in capsys.readouterr().err
+
+
+def test_guide_never_replaces_what_it_learns_from(cells, monkeypatch, capsys):
+    monkeypatch.chdir(cells)
+    (cells / "scans").mkdir()
+    (cells / "scans" / "l.tif").write_bytes((cells / "i.tif").read_bytes())
+    before = (cells / "l.tif").read_bytes()
+    assert main(["guide", "scans", "--by", "i.tif=l.tif", "-o", ".", "--overwrite"]) == 2
+    assert "output is an input" in capsys.readouterr().err
+    assert (cells / "l.tif").read_bytes() == before
+
+
+def test_labels_of_a_set_never_replace_one_another(tmp_path):
+    entries = [SimpleNamespace(name=name, image=Path("i.png")) for name in ("a/b", "a_b")]
+    args = SimpleNamespace(output=tmp_path / "out", image=tmp_path / "set", overwrite=True)
+    with pytest.raises(DataError, match=r"two images whose labels would be 'a_b.tif'"):
+        _targets(args, entries)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("segment", "NAME", "-o", "o.tif", "--click", "1,1"),
+        ("measure", "NAME"),
+        ("more", "NAME", "l.tif", "-o", "o.tif"),
+        ("cloud", "NAME", "-o", "o.csv", "--click", "1,1,1"),
+        ("evaluate", "NAME"),
+        ("start", "NAME", "-o", "o.tif", "--model", "cells"),
+        ("batch", "NAME", "-o", "o"),
+        ("weights", "add", "NAME"),
+        ("series", "NAME"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("name", ["n" * 300, "pipe"])
+def test_a_path_that_the_system_refuses_is_one_line(tmp_path, monkeypatch, capsys, words, name):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    assert main([name if word == "NAME" else word for word in words]) == 2
+    told = capsys.readouterr().err
+    assert told.count("napari-intseg: error:") == 1

@@ -103,6 +103,8 @@ def test_a_window_and_its_steps_are_taken(rng):
         (Plane(-1, 0), "axis does not exist"),
         (Plane(0, 5), "plane does not exist"),
         (Plane(2, -1), "plane does not exist"),
+        (Plane(0, 1.5), "plane does not exist"),
+        (Plane(0, float("nan")), "plane does not exist"),
     ],
 )
 def test_planes_that_do_not_exist_are_refused(plane, message):

@@ -124,6 +124,43 @@ def test_analyze_that_goes_by_the_name_of_nifti_is_refused(tmp_path):
         read_volume(tmp_path / "i.nii")
 
 
+# ---- names
+
+
+@pytest.mark.parametrize("ending", [".mhd", ".nhdr"])
+@pytest.mark.parametrize("stem", ["a%s", "50%", "%d", "LIST", "LISTED", "a\nb", "LOCAL", "~x"])
+def test_headers_of_any_name_are_written_and_read_again(tmp_path, ending, stem):
+    image = Volume(BASE.astype(np.float32), spacing=(2, 1, 1))
+    (tmp_path / f"a_s{ending}").write_text("of somebody else")
+    (tmp_path / "a_s.raw").write_text("of somebody else")
+    path = tmp_path / f"{stem}{ending}"
+    for value in (1, 2):
+        write_labels(path, np.full(image.shape, value, np.uint8), image, overwrite=True)
+        assert (values(path) == value).all()
+    # the data of before went with it
+    assert len(list(tmp_path.iterdir())) == 4
+    assert (tmp_path / "a_s.raw").read_text() == "of somebody else"
+
+
+def test_a_backslash_is_no_name_for_a_metaimage(tmp_path):
+    for call in (read_volume, lambda path: write_labels(path, np.ones_like(BASE), Volume(BASE))):
+        with pytest.raises(FileError, match="expected one without a backslash"):
+            call(metaimage(tmp_path / "a\\b.mhd"))
+        (tmp_path / "a\\b.mhd").unlink()
+
+
+def test_a_tilde_does_not_lead_metaimage_to_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").mkdir()
+    for folder, value in (("there", 7), ("here", 3)):
+        (tmp_path / folder / "~x.raw").write_bytes(np.full_like(BASE, value).tobytes())
+    monkeypatch.chdir(tmp_path / "there")
+    path = metaimage(tmp_path / "here" / "i.mhd", b"", "~x.raw")
+    with pytest.raises(FileError, match="data file lies elsewhere"):
+        read_volume(path)
+    assert (values(metaimage(tmp_path / "here" / "i.mhd", b"", "./~x.raw")) == 3).all()
+
+
 # ---- axes
 
 

@@ -106,6 +106,12 @@ def test_locked_objects_and_other_labels_keep_their_pixels(session):
     assert not np.array_equal(session.labels == 2, held == 2)
 
 
+def test_detail_beyond_the_image_takes_no_more_memory_than_the_image(session):
+    session.set_detail(1e12)
+    session.set_detail(0.0)
+    assert session.detail_mm == 0.0
+
+
 @pytest.mark.parametrize("mm", [-1.0, float("nan"), float("inf")])
 def test_what_is_no_length_is_refused(session, mm):
     with pytest.raises(PromptError, match="detail cannot be used"):

@@ -85,8 +85,9 @@ def run(args: argparse.Namespace) -> int:
             f"but for their endings in {str(args.folder)!r}. Rename one."
         )
     args.output.mkdir(parents=True, exist_ok=True)
+    examples_of = [Path(name) for text in args.by for name in text.split("=", 1)]
     for target in targets.values():
-        check_target(target, *images, overwrite=args.overwrite)
+        check_target(target, *images, *examples_of, overwrite=args.overwrite)
     # all is asked before the model is loaded
     check_report(review, overwrite=args.overwrite)
     name = args.model or DEFAULT_MODEL

@@ -87,6 +87,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python would print a traceback while it flushes the broken stream at exit
         sys.stderr.close()
         return 0
+    except OSError as err:
+        # what the system says of a path that no command has looked at: a name that is too long, a
+        # pipe in place of a folder
+        tell_error(
+            f"path cannot be used: expected one that the system takes, got "
+            f"{str(err.filename)[:200]!r} ({err.strerror or err}). Check the name."
+        )
+        return BAD_INPUT
 
 
 def tell_error(message: str) -> None:

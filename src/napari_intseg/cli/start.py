@@ -405,12 +405,17 @@ def _targets(args: argparse.Namespace, entries: Any) -> list[Path]:
         )
     # any name in that folder: none may lie among the images of the set
     check_apart(args.output / "x.tif", args.image)
-    targets = []
+    targets = list[Path]()
     for entry in entries:
         # entries are named by folder and number, of which file names can hold neither
         name = entry.name.replace("/", "_").replace("\\", "_").replace("#", "_")
         is_volume = entry.image.name.lower().endswith((".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"))
         path = args.output / f"{name}{'.nii.gz' if is_volume else '.tif'}"
+        if path in targets:
+            raise DataError(
+                f"labels would replace one another: expected names of their own, got two images "
+                f"whose labels would be {path.name!r}. Rename one."
+            )
         if path.exists() and not args.overwrite:
             raise FileError(
                 f"file exists: expected a new one, got {str(path)!r}. --overwrite replaces it."

@@ -133,7 +133,8 @@ class Volume:
                 f"axis does not exist: expected 0{' to 2' if self.ndim == 3 else ''} for data of "
                 f"shape {self.shape}, got {plane.axis!r}. Choose another axis."
             )
-        if not 0 <= plane.index < self._length(plane.axis):
+        # a rest: half a plane is none
+        if not 0 <= plane.index < self._length(plane.axis) or plane.index % 1:
             raise DataError(
                 f"plane does not exist: expected 0 to {self._length(plane.axis) - 1} on axis "
                 f"{plane.axis} of data of shape {self.shape}, got {plane.index!r}. "

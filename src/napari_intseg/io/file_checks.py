@@ -173,6 +173,10 @@ def named_files(path: Path) -> tuple[Path, ...]:
         head = file.read(_HEADER_BYTES)
     is_nrrd = path.name.lower().endswith((".nrrd", ".nhdr"))
     names = _nrrd_names(path, head) if is_nrrd else _meta_names(path, head)
+    for name in names:
+        # MetaIO takes it for a whole path, and looks in the folder that the program was started in
+        if name.startswith("~") and not is_nrrd:
+            raise _outside(path, name)
     return tuple(data_file(path, name) for name in names)
 
 

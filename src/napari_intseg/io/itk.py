@@ -344,7 +344,7 @@ def check_itk(path: Path) -> None:
 
 
 def check_name(path: Path, *, writing: bool = False) -> None:
-    """Ask for a name in UTF-8: SimpleITK ends the process over any other.
+    """Ask for a name in UTF-8, SimpleITK ends the process over any other, that MetaIO can follow.
 
     Raises
     ------
@@ -352,6 +352,11 @@ def check_name(path: Path, *, writing: bool = False) -> None:
         If it is not; of a NIfTI that is written, which ITK writes under another name, the folder's
         alone counts.
     """
+    if path.name.lower().endswith(".mhd") and "\\" in path.name:
+        raise FileError(
+            f"name cannot be used: expected one without a backslash, which MetaImage takes for a "
+            f"folder, got {str(path)!r}. Rename the file."
+        )
     other = writing and path.name.lower().endswith(_NIFTI_ENDINGS)
     try:
         os.fspath((path.parent if other else path).absolute()).encode("utf-8")

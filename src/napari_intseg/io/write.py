@@ -29,6 +29,7 @@ from napari_intseg.io.tiff import write_tiff
 # how ITK ends the name of a header's data, compressed or not
 _DATA = {".mhd": (".zraw", ".raw"), ".nhdr": (".raw.gz", ".raw")}
 
+_NO_DATA_NAME = re.compile(r"[%\x00-\x1f\\]|^~")
 _NUMBER = re.compile(r"(%0?\d*d)")
 _PER_PLANE = re.compile(r"^[^%]*%0?\d*d[^%]*\.png$", re.IGNORECASE)
 
@@ -285,14 +286,25 @@ def _name_beside(path: Path, overwrite: bool) -> str:
         return path.name
     ends = _DATA[path.suffix.lower()]
     if not overwrite:
-        for taken in filter(Path.exists, (path.with_suffix(end) for end in ends)):
+        for taken in filter(Path.exists, (path.with_name(_data_stem(path) + e) for e in ends)):
             raise FileError(
                 f"file exists: expected a new name, got {str(taken)!r}, which belongs to the "
                 "header. Choose another name, or allow it to be replaced with --overwrite."
             )
-    stems = chain([path.stem], (f"{path.stem}.data{n}" for n in count(1)))
+    stem = _data_stem(path)
+    stems = chain([stem], (f"{stem}.data{n}" for n in count(1)))
     free = (s for s in stems if not any((path.parent / f"{s}{end}").exists() for end in ends))
     return next(free) + path.suffix
+
+
+def _data_stem(path: Path) -> str:
+    """Return what the data of a header are called, without ending: as the header if it can be.
+
+    MetaIO gives the name to printf, which ends the process over "%s", takes a backslash for a
+    folder and "~" for a person's own; NRRD takes "LIST" at its beginning for a list of files.
+    """
+    stem = _NO_DATA_NAME.sub("_", path.stem)
+    return f"_{stem}" if stem.startswith("LIST") else stem
 
 
 def _check_times(path: Path, labels: Array, time_step_s: float | None) -> None:
@@ -376,8 +388,10 @@ def _move_header(folder: Path, path: Path) -> None:
 def _remove_old_data(path: Path, before: bytes) -> None:
     """Remove the data of the header that was there, and what a kill left without a header."""
     ends = "|".join(map(re.escape, _DATA[path.suffix.lower()]))
-    ours = re.compile(rf"{re.escape(path.stem)}(\.data\d+)?({ends})")
-    beside = [p for p in path.parent.iterdir() if p.name.startswith(path.stem) and p.is_file()]
+    stem = _data_stem(path)
+    ours = re.compile(rf"{re.escape(stem)}(\.data\d+)?({ends})")
+    starts = (stem, path.stem)
+    beside = [p for p in path.parent.iterdir() if p.name.startswith(starts) and p.is_file()]
     named = b"".join(p.read_bytes() for p in beside if p.suffix.lower() in _DATA)
     for one in beside:
         found = ours.fullmatch(one.name)

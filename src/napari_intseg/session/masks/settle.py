@@ -104,7 +104,9 @@ def with_detail(state: PlaneState, detail_mm: float, spacing: Sequence[float]) -
     box = bounding_box(shown.inside)
     if box is None:
         return state
-    sigma = [_SIGMAS * detail_mm / step for step in spacing]
+    # the slice itself is the most that there is to smooth over
+    sizes = zip(spacing, shown.patch.shape, strict=True)
+    sigma = [min(_SIGMAS * detail_mm / step, float(size)) for step, size in sizes]
     window = []
     for at, (low, high) in enumerate((box[:2], box[2:])):
         start, size = shown.slices[at].start, shown.patch.shape[at]
