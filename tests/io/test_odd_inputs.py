@@ -18,7 +18,7 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io import raster
 from napari_intseg.io.dicom.series_reader import list_series, read_series
-from napari_intseg.io.hooks import read_layers
+from napari_intseg.io.hooks import get_reader, read_layers
 from napari_intseg.io.measurements import measure
 from napari_intseg.io.output_files import check_apart, check_journal
 from napari_intseg.io.read import read_mask, read_raster, read_volume
@@ -140,6 +140,14 @@ def test_headers_of_any_name_are_written_and_read_again(tmp_path, ending, stem):
     # the data of before went with it
     assert len(list(tmp_path.iterdir())) == 4
     assert (tmp_path / "a_s.raw").read_text() == "of somebody else"
+
+
+def test_a_name_that_is_too_long_is_told_and_left_to_other_readers():
+    name = "n" * 300 + ".tif"
+    for read in (read_volume, read_raster, read_layers, lambda path: read_mask(path, Volume(BASE))):
+        with pytest.raises(FileError, match="name is too long"):
+            read(name)
+    assert get_reader(name) is None
 
 
 def test_a_backslash_is_no_name_for_a_metaimage(tmp_path):

@@ -3,6 +3,7 @@
 Files are checked to be plain files before they are opened, and sizes before memory is taken.
 """
 
+import errno
 import os
 import re
 import stat
@@ -32,12 +33,18 @@ def check_regular(path: Path) -> Path:
     Raises
     ------
     FileError
-        If it is another thing. What is missing is left to those who read it.
+        If it is another thing, or the system takes no name as long. What is missing is left to
+        those who read it.
     """
     try:
         mode = path.stat().st_mode
-    except OSError:
-        return path
+    except OSError as err:
+        if err.errno != errno.ENAMETOOLONG:
+            return path
+        raise FileError(
+            f"name is too long: expected one that the system takes, got {str(path)[:200]!r} and "
+            "more. Check the path."
+        ) from err
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise FileError(
             f"file cannot be read: expected a file, got a pipe, device or socket {str(path)!r}. "

@@ -256,7 +256,12 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
             return None
         path = path[0]
     there = Path(path)
-    if there.is_dir():
+    try:
+        is_folder = there.is_dir()
+    except OSError:
+        # longer than a name can be: text that was dropped onto the window
+        return None
+    if is_folder:
         if is_ctc(there):
             return read_tracked_layers
         return read_layers if is_zarr(there) or _has_dicom(there) else None
@@ -292,7 +297,7 @@ def read_layers(path: str) -> list[LayerData]:
     try:
         raster = read_raster(there)
     except FileError as err:
-        if there.is_dir() and "one DICOM series" in str(err):
+        if "one DICOM series" in str(err) and there.is_dir():
             raise FileError(
                 f"{err} In napari, choose from the list of File › IO Utilities › Open scan…."
             ) from err

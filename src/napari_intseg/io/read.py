@@ -249,11 +249,10 @@ def series_raster(
 
 def _holds_dicom(path: Path) -> bool:
     """Whether a path is for DICOM: any folder but a zarr, a name or content that says so."""
-    if not path.exists():
+    if not check_regular(path).exists():
         if split_path(path)[1]:
             return False
         raise FileError(f"file is missing: expected an image, got {str(path)!r}. Check the path.")
-    check_regular(path)
     return not is_zarr(path) if path.is_dir() else kind_of(path) == "dicom"
 
 

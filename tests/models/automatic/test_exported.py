@@ -1,6 +1,7 @@
 """Exported networks: tiny ones, made here, whose answers are known."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -366,6 +367,10 @@ def test_weights_beside_the_file_are_taken_and_no_others(tmp_path):
             load_exported(lead_to(tmp_path, place))
     path = lead_to(tmp_path, "link.bin")
     (tmp_path / "link.bin").symlink_to(tmp_path / "weights.bin")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WeightsError, match="not safe to load"):
+        load_exported(lead_to(tmp_path, "pipe"))
+    path = lead_to(tmp_path, "link.bin")
     with pytest.raises(WeightsError, match="not safe to load"):
         load_exported(path)
 

@@ -14,6 +14,7 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
 from napari_intseg.io.dicom.decoder import read_data_set
 from napari_intseg.io.dicom.header import PATIENT, DicomOrigin, looks_like_dicom, quiet
+from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.source import FileVolume
 
 _KEPT = (
@@ -33,7 +34,7 @@ tuned)."""
 
 def class_of(path: Path) -> str:
     """Return the SOP class of a DICOM file, which says what it holds; nothing of other files."""
-    if not path.is_file() or not looks_like_dicom(path):
+    if not check_regular(path).is_file() or not looks_like_dicom(path):
         return ""
     try:
         with quiet():

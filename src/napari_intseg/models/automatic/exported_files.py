@@ -210,7 +210,9 @@ def check_onnx(path: Path) -> None:
         ) from err
     for name in names:
         place = path.parent / name
-        if "/" in name or "\\" in name or name in ("", ".", "..") or place.is_symlink():
+        # a pipe would be waited for without end; a missing file is told by onnxruntime
+        is_odd = place.is_symlink() or (place.exists() and not place.is_file())
+        if "/" in name or "\\" in name or name in ("", ".", "..") or is_odd:
             raise WeightsError(
                 f"network is not safe to load: expected weights inside {path.name!r} or beside it, "
                 f"got a lead to {name!r}. Do not use this file."
