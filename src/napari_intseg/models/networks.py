@@ -253,6 +253,8 @@ LAYOUTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({
     # by the paper's author: Caffe's network in PyTorch
     "revolver": {"fcn-32s": {"finest": 32, "published": True}},
     "unext": {"unext": {"published": True}},
+    "nested-unet": {"unet++": {"published": True}, "unet": {"published": True}},
+    "pytorch-enet": {"enet": {"published": True}},
     "disir": {"disir-classes": {"published": True}},
     "prm": {"prm": {}},
     "refinenet-pytorch": {"refinenet": {"chain": 4, "units": 3, "corners": True}},

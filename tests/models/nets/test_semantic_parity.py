@@ -1,4 +1,4 @@
-"""Semantic networks against the authors' code of four projects, through their own checkpoints.
+"""Semantic networks against the code of projects that publish files, through their checkpoints.
 
 `tests/data/parity/semantic.npz` holds names and shapes of each network's state, and every third
 pixel of what the project's code answered to a random image with values that follow from the names
@@ -63,8 +63,8 @@ def settings_of(case):
 def image_of(case):
     height, width = STORED[f"{case}|size"].tolist()
     image = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
-    # UNeXt's code divides by 255 what is normalised: less would hardly reach the answer
-    return 255 * image if case.startswith("unext") else image
+    # these divide by 255 what is normalised: less would hardly reach the answer
+    return 255 * image if case.startswith(("unext", "nested-unet")) else image
 
 
 @pytest.mark.parametrize("case", CASES)

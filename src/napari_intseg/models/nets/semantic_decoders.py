@@ -3,7 +3,7 @@
 And one that has no decoder: it says which pixels its answers come from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, cast
@@ -20,8 +20,10 @@ from napari_intseg.models.nets.semantic_parts import (
     VGG16,
     SceneTrunk,
     caffe_colours,
+    colours,
     fit,
     grown_from_zero,
+    opencv_colours,
     scaled,
     step,
 )
@@ -173,74 +175,113 @@ class ParseNet(DeepLabV1):
         return fit(self.score(torch.cat([own, context], 1)), x)
 
 
-def double(inputs: int, outputs: int) -> nn.Sequential:
+def double(inputs: int, outputs: int, *, bias: bool = False) -> nn.Sequential:
     """Return two convolutions of 3x3."""
-    return nn.Sequential(step(inputs, outputs), step(outputs, outputs))
+    return nn.Sequential(step(inputs, outputs, bias=bias), step(outputs, outputs, bias=bias))
+
+
+def _doubled(x: Tensor, like: Tensor) -> Tensor:
+    """Return maps of twice the size, on corners, at the size of others."""
+    x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
+    return fit(x, like, corners=True)
 
 
 class UNet(nn.Module):
     """U-Net [1]_, padded and with batch normalisation: 23 convolutions.
+
+    Parameters
+    ----------
+    classes : int
+    width : float
+        Share of the published channels.
+    published : bool
+        Whether it is built as in UNet++'s code: half the channels, resized on corners.
 
     References
     ----------
     .. [1] Ronneberger, O. et al. "U-Net", arXiv:1505.04597.
     """
 
-    def __init__(self, classes: int, width: float = 1.0) -> None:
+    def __init__(self, classes: int, width: float = 1.0, *, published: bool = False) -> None:
         super().__init__()
-        sizes = [scaled(64 * 2**i, width) for i in range(5)]
+        self.published = published
+        sizes = [scaled((32 if published else 64) * 2**i, width) for i in range(5)]
         pairs = list(zip([3, *sizes[:-1]], sizes, strict=True))
-        self.down = nn.ModuleList(double(a, b) for a, b in pairs)
+        self.down = nn.ModuleList(double(a, b, bias=published) for a, b in pairs)
         rising = list(zip(sizes[:0:-1], sizes[-2::-1], strict=True))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in rising)
-        self.join = nn.ModuleList(double(2 * b, b) for _, b in rising)
+        self.up = nn.ModuleList(
+            nn.Identity() if published else nn.ConvTranspose2d(a, b, 2, 2) for a, b in rising
+        )
+        self.join = nn.ModuleList(
+            double((a if published else b) + b, b, bias=published) for a, b in rising
+        )
         self.last = nn.Conv2d(sizes[0], classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        x = opencv_colours(x) if self.published else x
         kept: list[Tensor] = []
         for i, part in enumerate(self.down):
             x = part(F.max_pool2d(x, 2) if i else x)
             kept.append(x)
         for up, join, bridge in zip(self.up, self.join, kept[-2::-1], strict=True):
             # sides that are not multiples of 16 come back a pixel short
-            x = join(torch.cat([bridge, fit(up(x), bridge)], 1))
+            grown = _doubled(x, bridge) if self.published else fit(up(x), bridge)
+            x = join(torch.cat([bridge, grown], 1))
         return cast(Tensor, self.last(x))
 
 
 class UNetPlusPlus(nn.Module):
     """UNet++ [1]_: bridges that are nets themselves; the mean of its four outputs.
 
+    Parameters
+    ----------
+    classes : int
+    width : float
+        Share of the published channels.
+    published : bool
+        Whether it is built as in its PyTorch code: resized on corners, the last output alone.
+
     References
     ----------
     .. [1] Zhou, Z. et al. "UNet++: a nested U-Net architecture", arXiv:1807.10165.
     """
 
-    def __init__(self, classes: int, width: float = 1.0) -> None:
+    def __init__(self, classes: int, width: float = 1.0, *, published: bool = False) -> None:
         super().__init__()
+        self.published = published
         # half of U-Net's channels at each level, as in the authors' code
         sizes = [scaled(32 * 2**i, width) for i in range(5)]
         self.depth = len(sizes)
         self.nodes, self.ups = nn.ModuleDict(), nn.ModuleDict()
         for i, size in enumerate(sizes):
-            self.nodes[f"{i}_0"] = double(sizes[i - 1] if i else 3, size)
+            self.nodes[f"{i}_0"] = double(sizes[i - 1] if i else 3, size, bias=published)
             for j in range(1, len(sizes) - i):
-                self.ups[f"{i}_{j}"] = nn.ConvTranspose2d(sizes[i + 1], size, 2, 2)
-                self.nodes[f"{i}_{j}"] = double((j + 1) * size, size)
-        self.last = nn.ModuleList(nn.Conv2d(sizes[0], classes, 1) for _ in sizes[1:])
+                below = sizes[i + 1] if published else size
+                if not published:
+                    self.ups[f"{i}_{j}"] = nn.ConvTranspose2d(sizes[i + 1], size, 2, 2)
+                self.nodes[f"{i}_{j}"] = double(j * size + below, size, bias=published)
+        heads = sizes[:1] if published else sizes[1:]
+        self.last = nn.ModuleList(nn.Conv2d(sizes[0], classes, 1) for _ in heads)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        x = opencv_colours(x) if self.published else x
         done: dict[tuple[int, int], Tensor] = {}
         for i in range(self.depth):
             x = self.nodes[f"{i}_0"](F.max_pool2d(x, 2) if i else x)
             done[i, 0] = x
         for j in range(1, self.depth):
             for i in range(self.depth - j):
-                up = fit(self.ups[f"{i}_{j}"](done[i + 1, j - 1]), done[i, 0])
+                below = done[i + 1, j - 1]
+                up = (
+                    _doubled(below, done[i, 0]) if self.published
+                    else fit(self.ups[f"{i}_{j}"](below), done[i, 0])
+                )  # fmt: skip
                 row = [done[i, k] for k in range(j)]
                 done[i, j] = self.nodes[f"{i}_{j}"](torch.cat([*row, up], 1))
-        outs = [head(done[0, j]) for j, head in enumerate(self.last, 1)]
+        first = self.depth - len(self.last)
+        outs = [head(done[0, j]) for j, head in enumerate(self.last, first)]
         # "accurate mode" of the paper: the mean of all outputs
         return torch.stack(outs).mean(dim=0)
 
@@ -329,8 +370,7 @@ class UNeXt(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
         if self.published:
-            # the authors' code reads blue first, and divides by 255 what is normalised already
-            x = x.flip(1) / 255
+            x = opencv_colours(x)
         size, kept = x, []
         for part in self.down:
             x = F.max_pool2d(part(x), 2)
@@ -346,37 +386,70 @@ class UNeXt(nn.Module):
         return cast(Tensor, self.last(x))
 
 
+Activation = Callable[[int], nn.Module]
+
+
+def _one_slope(_channels: int) -> nn.Module:
+    return nn.PReLU()
+
+
+def _no_slope(_channels: int) -> nn.Module:
+    return nn.ReLU(inplace=True)
+
+
 def _inner(
-    inputs: int, outputs: int, size: int, *, stride: int = 1, dilation: int = 0
+    inputs: int,
+    outputs: int,
+    size: int | tuple[int, int],
+    activation: Activation,
+    *,
+    stride: int = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int = 1,
 ) -> list[nn.Module]:
-    """Return a convolution, normalisation and PReLU; a dilation keeps the size."""
-    inner = nn.Conv2d(
-        inputs, outputs, size, stride, padding=dilation, dilation=dilation or 1, bias=False
-    )
-    return [inner, nn.BatchNorm2d(outputs), nn.PReLU(outputs)]
+    """Return a convolution, normalisation and activation."""
+    inner = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=False)
+    return [inner, nn.BatchNorm2d(outputs), activation(outputs)]
 
 
 class EnetBottleneck(nn.Module):
-    """Narrow, convolve, widen, and add; plain, dilated, or as 5x1 and 1x5."""
+    """Narrow, convolve, widen, and add; plain, dilated, or as 5x1 and 1x5.
+
+    Parameters
+    ----------
+    channels : int
+    drop : float
+    dilation : int, default 1
+    asymmetric : bool, default False
+    activation : callable, optional
+        Makes one for so many channels. With one that is not PReLU's it is built as in the PyTorch
+        code: it comes after each convolution, also the last.
+    """
 
     def __init__(
-        self, channels: int, drop: float, *, dilation: int = 1, asymmetric: bool = False
+        self,
+        channels: int,
+        drop: float,
+        *,
+        dilation: int = 1,
+        asymmetric: bool = False,
+        activation: Activation = nn.PReLU,
     ) -> None:
         super().__init__()
         narrow = channels // 4
+        in_code = activation is not nn.PReLU
         if asymmetric:
-            middle: list[nn.Module] = [
-                nn.Conv2d(narrow, narrow, (5, 1), padding=(2, 0), bias=False),
-                nn.Conv2d(narrow, narrow, (1, 5), padding=(0, 2), bias=False),
-                nn.BatchNorm2d(narrow), nn.PReLU(narrow),
-            ]  # fmt: skip
+            middle = [
+                *_inner(narrow, narrow, (5, 1), activation, padding=(2, 0))[: 3 if in_code else 1],
+                *_inner(narrow, narrow, (1, 5), activation, padding=(0, 2)),
+            ]
         else:
-            middle = _inner(narrow, narrow, 3, dilation=dilation)
+            middle = _inner(narrow, narrow, 3, activation, padding=dilation, dilation=dilation)
+        widened = _inner(narrow, channels, 1, activation)[: 3 if in_code else 2]
         self.inner = nn.Sequential(
-            *_inner(channels, narrow, 1), *middle, nn.Conv2d(narrow, channels, 1, bias=False),
-            nn.BatchNorm2d(channels), nn.Dropout2d(drop),
-        )  # fmt: skip
-        self.last = nn.PReLU(channels)
+            *_inner(channels, narrow, 1, activation), *middle, *widened, nn.Dropout2d(drop)
+        )
+        self.last = activation(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return maps of the same shape."""
@@ -386,14 +459,17 @@ class EnetBottleneck(nn.Module):
 class EnetDown(nn.Module):
     """Halve the size; tells where the pooling took its values."""
 
-    def __init__(self, inputs: int, outputs: int, drop: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, drop: float, activation: Activation = nn.PReLU
+    ) -> None:
         super().__init__()
         narrow = inputs // 4 or 1
+        widened = _inner(narrow, outputs, 1, activation)[: 2 if activation is nn.PReLU else 3]
         self.inner = nn.Sequential(
-            *_inner(inputs, narrow, 2, stride=2), *_inner(narrow, narrow, 3, dilation=1),
-            nn.Conv2d(narrow, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.Dropout2d(drop),
+            *_inner(inputs, narrow, 2, activation, stride=2),
+            *_inner(narrow, narrow, 3, activation, padding=1), *widened, nn.Dropout2d(drop),
         )  # fmt: skip
-        self.last = nn.PReLU(outputs)
+        self.last = activation(outputs)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return maps of half the size, and the places."""
@@ -409,15 +485,17 @@ class EnetDown(nn.Module):
 class Up(nn.Module):
     """Double the size; values go back to the places of the pooling."""
 
-    def __init__(self, inputs: int, outputs: int, drop: float) -> None:
+    def __init__(self, inputs: int, outputs: int, drop: float, *, published: bool = False) -> None:
         super().__init__()
         narrow = inputs // 4
         self.main = nn.Sequential(
             nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
         )
+        # kernel, stride and paddings
+        grown = (2, 2) if published else (3, 2, 1, 1)
         self.inner = nn.Sequential(
             nn.Conv2d(inputs, narrow, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(narrow, narrow, 3, 2, 1, 1, bias=False), nn.BatchNorm2d(narrow),
+            nn.ConvTranspose2d(narrow, narrow, *grown, bias=False), nn.BatchNorm2d(narrow),
             nn.ReLU(inplace=True), nn.Conv2d(narrow, outputs, 1, bias=False),
             nn.BatchNorm2d(outputs), nn.Dropout2d(drop),
         )  # fmt: skip
@@ -433,37 +511,55 @@ class Up(nn.Module):
 class ENet(nn.Module):
     """ENet [1]_.
 
+    Parameters
+    ----------
+    classes : int
+    width : float
+        Share of the published channels.
+    published : bool
+        Whether it is built as the PyTorch code has it, which differs from the paper: colours are
+        not normalised, the first pooling overlaps, each layer has one slope and the decoder none,
+        activations follow every convolution of a block, what grows is not smoothed.
+
     References
     ----------
     .. [1] Paszke, A. et al. "ENet: a deep neural network architecture for real-time semantic
        segmentation", arXiv:1606.02147.
     """
 
-    def __init__(self, classes: int, width: float = 1.0) -> None:
+    def __init__(self, classes: int, width: float = 1.0, *, published: bool = False) -> None:
         super().__init__()
+        self.published = published
+        first: Activation = _one_slope if published else nn.PReLU
+        then: Activation = _no_slope if published else nn.PReLU
         a, b, c = (scaled(n, width) for n in (16, 64, 128))
         self.first = nn.Conv2d(3, a - 3, 3, 2, 1, bias=False)
-        self.first_norm = nn.Sequential(nn.BatchNorm2d(a), nn.PReLU(a))
-        self.down1 = EnetDown(a, b, 0.01)
-        self.stage1 = nn.Sequential(*(EnetBottleneck(b, 0.01) for _ in range(4)))
-        self.down2 = EnetDown(b, c, 0.1)
+        self.first_norm = nn.Sequential(nn.BatchNorm2d(a), first(a))
+        self.down1 = EnetDown(a, b, 0.01, first)
+        self.stage1 = nn.Sequential(*(EnetBottleneck(b, 0.01, activation=first) for _ in range(4)))
+        self.down2 = EnetDown(b, c, 0.1, first)
         # dilation of the eight blocks of a stage; 0 stands for 5x1 and 1x5
         plan = (1, 2, 0, 4, 1, 8, 0, 16)
         self.stage2 = nn.Sequential(
-            *(EnetBottleneck(c, 0.1, dilation=n or 1, asymmetric=n == 0) for n in (*plan, *plan))
+            *(
+                EnetBottleneck(c, 0.1, dilation=n or 1, asymmetric=n == 0, activation=first)
+                for n in (*plan, *plan)
+            )
         )
-        self.up1 = Up(c, b, 0.1)
-        self.stage4 = nn.Sequential(EnetBottleneck(b, 0.1), EnetBottleneck(b, 0.1))
-        self.up2 = Up(b, a, 0.1)
-        self.stage5 = EnetBottleneck(a, 0.1)
+        self.up1 = Up(c, b, 0.1, published=published)
+        self.stage4 = nn.Sequential(*(EnetBottleneck(b, 0.1, activation=then) for _ in range(2)))
+        self.up2 = Up(b, a, 0.1, published=published)
+        self.stage5 = EnetBottleneck(a, 0.1, activation=then)
         self.last = nn.ConvTranspose2d(a, classes, 3, 2, 1, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
         height, width = x.shape[-2:]
+        x = colours(x) if self.published else x
         # three halvings; what is padded is cut off again
         x = F.pad(x, (0, -width % 8, 0, -height % 8))
-        y = self.first_norm(torch.cat([self.first(x), F.max_pool2d(x, 2)], 1))
+        pooled = F.max_pool2d(x, 3, 2, 1) if self.published else F.max_pool2d(x, 2)
+        y = self.first_norm(torch.cat([self.first(x), pooled], 1))
         y, taken1 = self.down1(y)
         y, taken2 = self.down2(self.stage1(y))
         y = self.up1(self.stage2(y), taken2)

@@ -67,6 +67,21 @@ def caffe_colours(x: Tensor) -> Tensor:
     return 255 * (x * std + mean - voc).flip(1)
 
 
+def colours(x: Tensor) -> Tensor:
+    """Return normalised images as they were, in [0, 1]."""
+    std, mean = (x.new_tensor(n)[:, None, None] for n in (IMAGENET_STD, IMAGENET_MEAN))
+    return x * std + mean
+
+
+def opencv_colours(x: Tensor) -> Tensor:
+    """Return normalised images blue first, and divided by 255 after they were normalised.
+
+    Several authors read images by OpenCV, normalise blue by the numbers of red, and divide then.
+    """
+    std, mean = (x.new_tensor(n)[:, None, None] for n in (IMAGENET_STD, IMAGENET_MEAN))
+    return (colours(x).flip(1) - mean) / std / 255
+
+
 def grown_from_zero(scores: Tensor, like: Tensor) -> Tensor:
     """Return scores of stride 32 at the size of an image, beyond whose rim they are zero.
 

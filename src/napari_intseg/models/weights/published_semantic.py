@@ -36,6 +36,8 @@ _TELL_TALES = (
     ("torchseg", r"(psp_layer|context_path|smooth_pre_rrbs)\.|head\.cbr\."),
     ("vedaseg", r"2\.block\.0\.(block\.|weight$)"),
     ("unext", r"patch_embed3\.proj\."),
+    ("nested-unet", r"conv4_0\.conv1\."),
+    ("pytorch-enet", r"initial_block\.main_branch\."),
     ("disir", r"encoder1\.block1\.conv1\."),
     ("revolver", r"encoder\.conv1_1\."),
     ("refinenet-pytorch", r"p_ims1d2_outl1_dimred\."),
@@ -43,7 +45,7 @@ _TELL_TALES = (
 )
 # files whose classes are told each from all others, by a sigmoid: a background whose score is zero
 # gives the same answers
-_WITHOUT_BACKGROUND = frozenset({"unext", "prm"})
+_WITHOUT_BACKGROUND = frozenset({"unext", "prm", "nested-unet"})
 
 # one convolution of three in a row: its number, and those of its normalisation
 _STEM: Rules = tuple(
@@ -90,6 +92,13 @@ _OCR: Rules = (
     (r"\.out_project\.0\.", ".f_up.0."), (r"\.out_project\.1\.", ".f_up.1.0."),
 )  # fmt: skip
 _TORCHSEG_STEM: Rules = (*_STEM, (r"^encoder\.bn1\.", "encoder.stem.2.1."))
+
+# two convolutions and their normalisations, counted from 1
+_PAIR: Rules = tuple(
+    rule
+    for i in (0, 1)
+    for rule in ((rf"\.conv{i + 1}\.", f".{i}.0."), (rf"\.bn{i + 1}\.", f".{i}.1."))
+)
 
 NAMES: Mapping[tuple[str, str], Rules] = {
     ("semseg", "pspnet"): (
@@ -321,6 +330,47 @@ NAMES: Mapping[tuple[str, str], Rules] = {
         (r"\.mlp\.fc2\.", ".second."),
         (r"^final\.", "last."),
     ),
+    ("nested-unet", "unet++"): (
+        # with deep supervision the last of four outputs is the answer
+        (r"^final[123]\..*", ""),
+        (r"^final4?\.", "last.0."),
+        (r"^conv(\d_\d)\.", r"nodes.\1."),
+        *_PAIR,
+    ),
+    ("nested-unet", "unet"): (
+        (r"^final\.", "last."),
+        (r"^conv(\d)_0\.", r"down.\1."),
+        (r"^conv\d_([1-4])\.", r"join.from\1."),
+        # theirs count from 1
+        *((rf"^join\.from{i + 1}\.", f"join.{i}.") for i in range(4)),
+        *_PAIR,
+    ),
+    ("pytorch-enet", "enet"): (
+        (r"^initial_block\.main_branch\.", "first."),
+        (r"^initial_block\.batch_norm\.", "first_norm.0."),
+        (r"^initial_block\.out_activation\.", "first_norm.1."),
+        (r"^downsample(\d)_0\.", r"down\1."),
+        (r"^upsample4_0\.", "up1."),
+        (r"^upsample5_0\.", "up2."),
+        (r"^(up\d)\.main_conv1\.", r"\1.main."),
+        (r"^(up\d)\.ext_conv1\.", r"\1.inner."),
+        (r"^(up\d)\.ext_tconv1\.", r"\1.inner.3."),
+        (r"^(up\d)\.ext_tconv1_bnorm\.", r"\1.inner.4."),
+        *((rf"^(up\d)\.ext_conv2\.{i}\.", rf"\1.inner.{i + 6}.") for i in (0, 1)),
+        # a convolution as 5x1 and 1x5 has six layers in place of three
+        *((rf"^(asymmetric.*)\.ext_conv3\.{i}\.", rf"\1.inner.{i + 9}.") for i in range(3)),
+        *((rf"\.ext_conv3\.{i}\.", f".inner.{i + 6}.") for i in range(3)),
+        *((rf"\.ext_conv2\.{i}\.", f".inner.{i + 3}.") for i in range(6)),
+        (r"\.ext_conv1\.", ".inner."),
+        (r"\.out_activation\.", ".last."),
+        (r"^regular5_1\.", "stage5."),
+        # theirs count from 1, in the third stage from 0
+        *((rf"^regular1_{i + 1}\.", f"stage1.{i}.") for i in range(4)),
+        *((rf"^[a-z]+2_{i + 1}\.", f"stage2.{i}.") for i in range(8)),
+        *((rf"^[a-z]+3_{i}\.", f"stage2.{i + 8}.") for i in range(8)),
+        *((rf"^regular4_{i + 1}\.", f"stage4.{i}.") for i in range(2)),
+        (r"^transposed_conv\.", "last."),
+    ),
     ("disir", "disir-classes"): (
         (r"^conv1\.", "enter.0."),
         (r"^bn1\.", "enter.1."),
@@ -470,7 +520,7 @@ def read_published(
     names = tuple(str(name) for name in names) or tuple(f"class {i}" for i in range(count))
     if project in _WITHOUT_BACKGROUND and last is not None and len(names) == count:
         count, names = count + 1, ("background", *names)
-        for name in ("last.weight", "last.bias"):
+        for name in [n for n in state if re.fullmatch(r"last(\.0)?\.(weight|bias)", n)]:
             state[name] = torch.cat((torch.zeros_like(state[name][:1]), state[name]))
     if len(names) != count:
         raise WeightsError(
@@ -488,9 +538,11 @@ def read_published(
     return _fitted(state, net.state_dict(), (project, network), path), layout, names, width
 
 
-_LAST = ("last.weight", "last.1.weight", "aux.weight", "score.weight", "leave.2.weight")
+_LAST = (
+    "last.weight", "last.1.weight", "last.0.weight", "aux.weight", "score.weight", "leave.2.weight",
+)  # fmt: skip
 # of a transposed convolution the second axis has the outputs
-_CLASSES = {"disir": 1}
+_CLASSES = {"disir": 1, "pytorch-enet": 1}
 
 
 def _classes_of(about: Any) -> Any:
@@ -501,7 +553,7 @@ def _classes_of(about: Any) -> Any:
     return about.get("CLASSES") or (told.get("classes") if isinstance(told, Mapping) else None)
 
 
-_OF_ONE_SIZE = frozenset({"fcn-32s", "unext", "disir-classes"})
+_OF_ONE_SIZE = frozenset({"fcn-32s", "unext", "unet", "unet++", "enet", "disir-classes"})
 
 
 def _sizes(state: Mapping[str, Any], network: str) -> dict[str, Any]:
