@@ -4,6 +4,7 @@ import signal
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
 
 from napari_intseg.cli.main import main
 from napari_intseg.core.volume import Volume
@@ -86,6 +87,32 @@ def test_several_objects_each_keep_their_label(scan, tmp_path):
     assert set(np.unique(labels)) == {0, 2, 5}
     assert dice(labels[8] == 2, truth[8] == 1) > 0.9
     assert dice(labels[8] == 5, truth[8] == 2) > 0.9
+
+
+def test_objects_that_share_correct_each_other(tmp_path):
+    """Two discs that touch: a click on one says to the other where it ends."""
+    rows, cols = np.mgrid[:40, :60]
+    truth = np.zeros((40, 60), np.uint8)
+    for number, col in ((1, 20), (2, 39)):
+        truth[(np.hypot(rows - 20, cols - col) < 10) & (truth == 0)] = number
+    tifffile.imwrite(tmp_path / "i.tif", np.where(truth > 0, 200, 20).astype(np.uint8))
+    clicks = ["--click", "20,20@1", "--click", "20,39@2", "--overwrite", "--quiet"]
+    found = {}
+    for share in ([], ["--share"]):
+        assert segment(tmp_path / "i.tif", tmp_path / "o.tif", *clicks, *share) == 0
+        labels = tifffile.imread(tmp_path / "o.tif")
+        found[bool(share)] = [dice(labels == n, truth == n) for n in (1, 2)]
+    # the first one took both discs
+    assert min(found[False]) < 0.5
+    assert min(found[True]) > 0.9
+    text = (tmp_path / "o.tif.journal.jsonl").read_text()
+    assert text.count(",false]") == 2
+
+
+def test_sharing_stays_on_the_planes_of_each_object(scan, tmp_path):
+    clicks = ["--click", "6,24,18@1", "--click", "10,22,46@2", "--share", "--quiet"]
+    assert segment(scan, tmp_path / "l.mha", *clicks) == 0
+    assert ",false]" not in (tmp_path / "l.mha.journal.jsonl").read_text()
 
 
 def test_an_initial_mask_is_kept_and_corrected(scan, tmp_path):

@@ -1,11 +1,13 @@
 """The click network for point clouds: what it sees, made rooms, training, the shell."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from napari_intseg.cli.main import main
 from napari_intseg.errors import DataError, PromptError, WeightsError
-from napari_intseg.inference.point_cloud import PointClick, segment
+from napari_intseg.inference.point_cloud import PointClick, click_channels, segment
 from napari_intseg.models.weights.locate import locate
 from napari_intseg.training import cloud_network
 from napari_intseg.training.cloud_network import (
@@ -114,3 +116,22 @@ def test_nothing_to_learn_from_and_other_weights_are_refused(tmp_path):
         train_cloud(CloudOptions((tmp_path,), tmp_path, made=0))
     with pytest.raises(WeightsError, match="expected architecture cloud-1"):
         load_cloud_network(locate("bundled"))
+
+
+def test_cubes_and_the_next_click_are_those_of_the_authors_code():
+    """`clouds.npz` holds what InterObject3D's functions gave for random points and answers."""
+    with np.load(Path(__file__).resolve().parents[1] / "data" / "parity" / "clouds.npz") as file:
+        stored = dict(file)
+    points = stored["points"].astype(float)
+    signs = set()
+    for found, at, positive, cube in zip(
+        stored["found"], stored["click"], stored["positive"], stored["cubes"], strict=True
+    ):
+        click = next_point_click(points, found, stored["wanted"], np.random.default_rng(0))
+        assert click == PointClick(tuple(map(float, at)), bool(positive))
+        signs.add(click.positive)
+        # theirs goes 0.15 to each side
+        channels = click_channels(points, [click], edge=0.3)
+        np.testing.assert_array_equal(channels[:, int(not positive)] > 0, cube)
+        assert 1 < cube.sum() < 50
+    assert signs == {True, False}

@@ -110,6 +110,11 @@ def _add_prompts(prompts: Any) -> None:
         help="of --auto-clicks: a learnt policy suggests them, by name or file; default: doubts",
     )  # fmt: skip
     prompts.add_argument(
+        "--share", action="store_true",
+        help="objects share corrections: a positive click or line of one is a negative one for the "
+        "others with clicks on that plane, and each pixel goes to the object that is the surest",
+    )  # fmt: skip
+    prompts.add_argument(
         "--label", type=int, metavar="N",
         help="object of clicks without @N; by default the one of --init that they lie in, else 1",
     )  # fmt: skip
@@ -199,6 +204,7 @@ def segment_file(
         weights=args.weights, device=args.device, precision=args.precision,
     )  # fmt: skip
     session = _begin(model, volume, args)
+    _share_corrections(args, session)
     # taken over and locked before the first click, which must not take their pixels
     kept = _keep(session, initial, labels)
     interrupted = False
@@ -331,6 +337,38 @@ def _share_out(
             "Leave out --probability, or segment them one by one."
         )
     return given or (() if several and args.label is None else (args.label or 1,))
+
+
+def _share_corrections(args: argparse.Namespace, session: "Session") -> None:
+    """Give every object the others' positive clicks and lines as negative ones, if asked to.
+
+    On planes alone on which it has some itself: it was not meant to be on others.
+
+    References
+    ----------
+    .. [1] Agustsson, E. et al. "Interactive full image segmentation by considering all regions
+       jointly", arXiv:1812.01888: a correction of one region is one of all its neighbours.
+    """
+    if not args.share:
+        return
+    session.protect(policy="joint")
+
+    def plane_of(one: Any) -> float:
+        if not isinstance(one, shared_options.ClickOption):
+            return one.plane or 0
+        return one.position[session.axis] if len(one.position) == 3 else 0
+
+    labels = {one.label for one in _given(args)}
+    planes = {(one.label, plane_of(one)) for one in _given(args)}
+    for kind in ("scribble", "click"):
+        given = getattr(args, kind)
+        shared = [
+            replace(one, label=label, positive=False)
+            for label in sorted(labels)
+            for one in given
+            if one.positive and one.label != label and (label, plane_of(one)) in planes
+        ]
+        setattr(args, kind, [*given, *shared])
 
 
 def _label_at(labels: "Array | None", position: Sequence[float]) -> int:

@@ -266,19 +266,24 @@ def _shape(rng: np.random.Generator) -> tuple[Points, Points]:
 
 def next_point_click(points: Points, found: NDArray[np.bool_], wanted: NDArray[np.bool_],
                      rng: np.random.Generator) -> PointClick | None:  # fmt: skip
-    """Return a click on the error that is farthest from all that is right; None without one.
+    """Return a click on the deepest error, as the authors' code has it; None without one.
 
-    Of many errors two hundred, drawn at random, are looked at.
+    What is missed and what is too much are looked at apart: an error is as deep as it is far from
+    all that is no error of its kind. Of each, two hundred points drawn at random are looked at.
     """
-    wrong = np.flatnonzero(found != wanted)
-    if not wrong.size:
-        return None
-    looked = rng.choice(wrong, min(200, wrong.size), replace=False)
-    right = points[found == wanted]
-    away = cKDTree(right).query(points[looked])[0] if len(right) else np.zeros(looked.size)
-    at = int(looked[int(np.argmax(away))])
-    x, y, z = (float(v) for v in points[at])
-    return PointClick((x, y, z), bool(wanted[at]))
+    best, deepest = None, -1.0
+    for positive in (True, False):
+        is_wrong = (found != wanted) & (wanted == positive)
+        wrong, rest = np.flatnonzero(is_wrong), points[~is_wrong]
+        if not wrong.size:
+            continue
+        looked = rng.choice(wrong, min(200, wrong.size), replace=False)
+        away = cKDTree(rest).query(points[looked])[0] if len(rest) else np.zeros(looked.size)
+        if away.max() > deepest:
+            deepest = float(away.max())
+            x, y, z = (float(v) for v in points[int(looked[int(np.argmax(away))])])
+            best = PointClick((x, y, z), positive)
+    return best
 
 
 def read_scans(folder: Path) -> list[LabelledCloud]:

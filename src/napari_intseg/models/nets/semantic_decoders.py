@@ -491,11 +491,13 @@ class Up(nn.Module):
         self.main = nn.Sequential(
             nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
         )
-        # kernel, stride and paddings
-        grown = (2, 2) if published else (3, 2, 1, 1)
+        grown = (
+            nn.ConvTranspose2d(narrow, narrow, 2, 2, bias=False) if published
+            else nn.ConvTranspose2d(narrow, narrow, 3, 2, 1, 1, bias=False)
+        )  # fmt: skip
         self.inner = nn.Sequential(
             nn.Conv2d(inputs, narrow, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(narrow, narrow, *grown, bias=False), nn.BatchNorm2d(narrow),
+            grown, nn.BatchNorm2d(narrow),
             nn.ReLU(inplace=True), nn.Conv2d(narrow, outputs, 1, bias=False),
             nn.BatchNorm2d(outputs), nn.Dropout2d(drop),
         )  # fmt: skip
