@@ -197,6 +197,23 @@ def test_crowds_are_neither_object_nor_background(tmp_path):
     assert read_labels(data.entries[0].mask)[12, 20] in data.entries[0].rules.ignore
 
 
+@pytest.mark.parametrize("area", [None, float("nan")])
+def test_a_small_object_stays_visible_whatever_is_said_of_areas(tmp_path, area):
+    coco(tmp_path)
+    path = tmp_path / "annotations/instances_val2017.json"
+    told = json.loads(path.read_text())
+    big, small = [2, 2, 30, 2, 30, 30, 2, 30], [8, 8, 14, 8, 14, 14, 8, 14]
+    # the small one comes first, so that the order they are in would hide it
+    for one, outline in zip(told["annotations"], (small, big), strict=True):
+        one["segmentation"] = [outline]
+        one["area"] = area
+        if area is None:
+            del one["area"]
+    path.write_text(json.dumps(told))
+    labels = read_labels(only(tmp_path).entries[0].mask)
+    assert labels[10, 10] not in (0, labels[20, 20])
+
+
 def test_damaged_annotations_are_told(tmp_path):
     coco(tmp_path)
     path = tmp_path / "annotations/instances_val2017.json"

@@ -189,9 +189,15 @@ def read_text(path: Path, most_bytes: int = _MOST_TEXT_BYTES) -> str:
     return _decoded(path.read_bytes())
 
 
-def read_json(path: Path, most_bytes: int = _MOST_TEXT_BYTES, *, ours: bool = False) -> Any:
+def read_json(
+    path: Path,
+    most_bytes: int = _MOST_TEXT_BYTES,
+    *,
+    ours: bool = False,
+    any_number: bool = False,
+) -> Any:
     """Read a JSON file that somebody may have changed; see `read_text` and `parse_json`."""
-    return parse_json(read_text(path, most_bytes), ours=ours)
+    return parse_json(read_text(path, most_bytes), ours=ours, any_number=any_number)
 
 
 def parse_json(text: str | bytes, *, ours: bool = False, any_number: bool = False) -> Any:
@@ -248,7 +254,8 @@ def check_values(told: Any, most: int, *, ours: bool = False, any_number: bool =
     ours : bool, default False
         The text is a record of this program: it may hold names of files that are not UTF-8.
     any_number : bool, default False
-        Infinity and numbers that are none count: NumPy's users write them into Zarr's attributes.
+        Infinity and numbers that are none count: they are written into Zarr's attributes and COCO's
+        scores and areas.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """Labels as published: MATLAB files, colours, JSON, tables of run lengths, a mask a class."""
 
+import math
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -356,7 +357,8 @@ def read_coco(path: Path) -> CocoFile:
 @lru_cache(maxsize=1)
 def _coco(path: Path, *_: int) -> CocoFile:
     try:
-        told = read_json(path, _MOST_JSON)
+        # some tools write areas and scores that are no numbers
+        told = read_json(path, _MOST_JSON, any_number=True)
         images = {int(one["id"]): one for one in told["images"]}
         by_image: dict[int, list[Mapping[str, Any]]] = {}
         for one in told["annotations"]:
@@ -376,6 +378,16 @@ def _coco(path: Path, *_: int) -> CocoFile:
     )
 
 
+def _area_px(annotation: Mapping[str, Any], shape: tuple[int, int]) -> float:
+    """Return the area that an annotation tells, or that of its outline where it tells none."""
+    told = float(annotation.get("area", math.nan))
+    if annotation.get("iscrowd"):
+        return 0.0  # they are not painted in this order
+    if math.isfinite(told):
+        return told
+    return float(np.count_nonzero(read_segmentation(annotation["segmentation"], shape)))
+
+
 def _coco_labels(source: LabelFile, *, classes: bool) -> Labels:
     """Paint an image's annotations, the largest first, so that what lies on it stays visible."""
     told = read_coco(source.path)
@@ -383,7 +395,7 @@ def _coco_labels(source: LabelFile, *, classes: bool) -> Labels:
     shape = check_shape((int(image["height"]), int(image["width"])), source.path)
     out = np.zeros(shape, np.int64)
     found = told.annotations.get(int(source.part), [])
-    order = sorted(enumerate(found, 1), key=lambda one: -float(one[1].get("area", 0)))
+    order = sorted(enumerate(found, 1), key=lambda one: -_area_px(one[1], shape))
     for number, one in order:
         # many objects in one outline, which nobody could be asked to segment
         if one.get("iscrowd"):
