@@ -5,6 +5,9 @@ import pytest
 import tifffile
 import torch
 
+from napari_intseg.models.nets.click_pyramid import ClickPyramid
+from napari_intseg.models.weights.store import write_weights
+
 pytest.importorskip("cv2", reason="training needs opencv (the extra 'train')")
 
 
@@ -14,6 +17,21 @@ def few_threads():
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     yield
     torch.set_num_threads(before)
+
+
+SMALL_VIEWS = {"target_size": 96, "min_crop_size": 64, "narrower": []}
+"""Traits of weights whose held-out objects are asked about in views of the made pictures' size.
+
+Views of 384 pixels took most of a run's time, and what tests claim of a measurement is who, when
+and how often, not how well."""
+
+
+@pytest.fixture
+def small_start(tmp_path):
+    """Random weights of the bundled network, written for small views."""
+    torch.manual_seed(0)
+    net = ClickPyramid().state_dict()
+    return str(write_weights(tmp_path / "start.safetensors", net, traits=SMALL_VIEWS))
 
 
 @pytest.fixture

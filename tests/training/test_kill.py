@@ -9,8 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from napari_intseg.models.nets.click_pyramid import ClickPyramid
-from napari_intseg.training.loop import read_log, write_weights
+from napari_intseg.training.loop import read_log
 
 PATIENCE_S = 300
 
@@ -29,12 +28,10 @@ def command(folder, output, start, *more):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_kill_9_and_resume_give_the_same_weights(make_folder, tmp_path):
-    torch.manual_seed(0)
-    start = write_weights(tmp_path / "start.safetensors", ClickPyramid().state_dict())
+def test_kill_9_and_resume_give_the_same_weights(make_folder, small_start, tmp_path):
     folder, whole, cut = make_folder(), tmp_path / "whole", tmp_path / "cut"
-    subprocess.run(command(folder, whole, start), check=True, timeout=PATIENCE_S)
-    run = subprocess.Popen(command(folder, cut, start))
+    subprocess.run(command(folder, whole, small_start), check=True, timeout=PATIENCE_S)
+    run = subprocess.Popen(command(folder, cut, small_start))
     end = time.monotonic() + PATIENCE_S
     while len(read_log(cut)) < 2 or not (cut / "checkpoint.pt").is_file():
         assert time.monotonic() < end
@@ -42,7 +39,7 @@ def test_kill_9_and_resume_give_the_same_weights(make_folder, tmp_path):
         time.sleep(0.01)
     run.kill()
     assert run.wait() == -signal.SIGKILL
-    subprocess.run(command(folder, cut, start, "--resume"), check=True, timeout=PATIENCE_S)
+    subprocess.run(command(folder, cut, small_start, "--resume"), check=True, timeout=PATIENCE_S)
     first, second = (load_file(output / "mine.safetensors") for output in (whole, cut))
     assert all(torch.equal(first[name], second[name]) for name in first)
     for name in ("step", "loss", "noc85"):

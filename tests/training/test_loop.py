@@ -31,9 +31,8 @@ from napari_intseg.training.views import StepSampler
 
 
 @pytest.fixture
-def start(tmp_path):
-    torch.manual_seed(0)
-    return str(write_weights(tmp_path / "start.safetensors", ClickPyramid().state_dict()))
+def start(small_start):
+    return small_start
 
 
 @pytest.fixture
