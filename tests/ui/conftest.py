@@ -7,10 +7,31 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from npe2 import PluginManifest
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import CLICKS, Answer, FloatArray, Prepared, Query, Traits
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _manifests_read_once() -> Iterator[None]:
+    """Read each plugin's manifest once a process.
+
+    Every viewer looks for plugins anew; what it has found already is parsed, in pure Python, and
+    dropped: a tenth of what a window costs.
+    """
+    read = PluginManifest._from_entrypoint
+    kept: dict[Any, PluginManifest] = {}
+
+    def once(entry_point: Any, distribution: Any = None) -> PluginManifest:
+        if entry_point not in kept:
+            kept[entry_point] = read(entry_point, distribution)
+        return kept[entry_point]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "_from_entrypoint", once)
+        yield
 
 
 class Toy:
