@@ -5,6 +5,7 @@ Colours of labels are told apart from the image below them.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari.layers import Image, Labels, Layer, Points
 from napari.utils.colormaps import CyclicLabelColormap, label_colormap
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from skimage.color import rgb2lab
 
 from napari_intseg.core.prompts import Click, Prompts
@@ -31,7 +33,7 @@ _FIRST = 12
 """Labels whose colours are compared with the image: those of the objects a person begins with."""
 
 _SEEDS = tuple(np.linspace(0.02, 0.98, 33))
-"""Of napari's own colours, which a seed shifts; 33 choices take 20 ms and leave little to gain."""
+"""Of napari's own colours, which a seed shifts; 33 choices leave little to gain."""
 
 _SAFE = np.array(
     [
@@ -67,8 +69,7 @@ def colours_for(image: Image) -> CyclicLabelColormap:
     pixels = _lab(shown[shown[:, 3] > 0.5, :3])
     if not len(pixels):
         pixels = np.zeros((1, 3))  # black, as the canvas is
-    maps = [label_colormap(_N_COLOURS, seed=float(seed), background_value=0) for seed in _SEEDS]
-    return max(maps, key=lambda one: _distance(one, pixels))
+    return _colours(_SEEDS[int(np.argmax(_distances(_first_colours(), pixels)))])
 
 
 def toggle_outlines(labels: Labels) -> bool:
@@ -78,12 +79,27 @@ def toggle_outlines(labels: Labels) -> bool:
     return bool(labels.contour)
 
 
-def _distance(colours: CyclicLabelColormap, pixels: NDArray[np.float64]) -> float:
-    """Return how far the worst of the first colours is from the image."""
-    first = _lab(np.asarray(colours.map(np.arange(1, _FIRST + 1)))[:, :3])
-    apart = np.linalg.norm(first[:, None] - pixels[None], axis=-1)
+def _colours(seed: float) -> CyclicLabelColormap:
+    return label_colormap(_N_COLOURS, seed=float(seed), background_value=0)
+
+
+@cache
+def _first_colours() -> NDArray[np.float64]:
+    """Return the first colours of each seed, which no image changes."""
+    return np.array([_first(_colours(seed)) for seed in _SEEDS])
+
+
+def _first(colours: CyclicLabelColormap) -> NDArray[np.float64]:
+    """Return the first labels' colours in CIELAB, (labels, 3)."""
+    return _lab(np.asarray(colours.map(np.arange(1, _FIRST + 1)))[:, :3])
+
+
+def _distances(first: NDArray[np.float64], pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return for each seed how far the worst of its first colours is from the image."""
+    apart = cdist(first.reshape(-1, 3), pixels)
     # the worst of the first colours decides: each of them must be seen
-    return float(np.percentile(apart, _SHARE, axis=1).min())
+    worst: NDArray[np.float64] = np.percentile(apart, _SHARE, axis=1).reshape(len(first), -1).min(1)
+    return worst
 
 
 def _lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
