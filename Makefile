@@ -9,6 +9,10 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Programs that tests start compile the package anew, each of them, where bytecode is not kept: a
+# tenth of what a short one costs.
+export PYTHONDONTWRITEBYTECODE :=
+
 # how long `make fuzz` damages files, and from which seed
 SECONDS ?= 600
 SEED ?= 0
