@@ -7,7 +7,10 @@ BIN := $(VENV)/bin
 # windows and of child processes wait a third of their time. A file stays in one process, for its fixtures. With Xvfb,
 # pytest-xvfb gives each process a display of its own, so that no window takes the focus from another.
 WORKERS ?= 3
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# pip compiles one file after another, two minutes of an install on a slow machine; COMPILE takes all
+# cores. Templates among the files are no Python, which is none of our business.
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null || true
 
 # Programs that tests start compile the package anew, each of them, where bytecode is not kept: a
 # tenth of what a short one costs.
@@ -61,16 +64,19 @@ $(VENV)/bin/python:
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch
 	$(PIP) --editable ".[gui]"
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch
 	$(PIP) --editable ".[test]"
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch
 	$(PIP) --editable ".[docs]"
+	$(COMPILE)
 	touch $@
 
 clean:
