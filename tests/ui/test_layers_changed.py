@@ -5,6 +5,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_intseg.core.volume import Plane
+from napari_intseg.ui.controllers.object_actions import accept
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.points_codec import make_room
@@ -19,7 +20,7 @@ def begun(controller, boxes, settle):
     controller.new_object()
     controller.image_controller.points.add((5, 10, 12))
     settle()
-    controller.accept_object()
+    accept(controller)
     return image
 
 

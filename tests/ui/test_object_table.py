@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QItemSelectionModel
 
+from napari_intseg.ui.controllers.object_actions import accept
 from napari_intseg.ui.panels.object_panel import ObjectTable
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -16,12 +17,13 @@ def table(controller, settle, squares):
     controller.new_object()
     controller.image_controller.points.add((20, 20))
     settle()
-    controller.new_object()
+    accept(controller)
     controller.image_controller.points.add((45, 60))
     settle()
     made = ObjectTable(controller)
     controller.signals.changed.connect(made.refresh)
-    controller.accept_object()
+    accept(controller)
+    controller.set_finished(1, False)
     assert made.objects.labels == (1, 2, 3)
     yield made
     controller.signals.changed.disconnect(made.refresh)

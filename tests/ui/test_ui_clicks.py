@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.volume import Plane
+from napari_intseg.ui.controllers.object_actions import accept
 from napari_intseg.ui.layers.points_codec import COLOURS, SYMBOLS
 
 
@@ -275,7 +276,7 @@ def test_an_accepted_object_takes_no_further_clicks(controller, said, settle, sq
     _, image_controller = begin(controller, squares)
     image_controller.points.add((20, 20))
     settle()
-    controller.accept_object()
+    accept(controller)
     assert image_controller.session_store.object == 2
     controller.select_object(1)
     image_controller.points.add((45, 55))
@@ -291,7 +292,7 @@ def test_an_accepted_object_takes_no_further_clicks(controller, said, settle, sq
 
 def test_accepting_nothing_says_what_to_do(controller, said, squares):
     begin(controller, squares)
-    controller.accept_object()
+    accept(controller)
     assert "Click on the object first" in said.failures[-1]
 
 

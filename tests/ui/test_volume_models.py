@@ -13,6 +13,7 @@ from napari_intseg.core.volume_segmenter import (
     VolumeQuery,
     VolumeSource,
 )
+from napari_intseg.ui.controllers.object_actions import accept
 
 
 class Levels:
@@ -133,7 +134,7 @@ def test_the_first_of_two_clicks_taken_away_on_its_plane_is_answered_anew(begun,
 def test_an_accepted_object_is_not_touched(begun, controller, settle, boxes):
     click(begun, (5, 12, 15))
     settle()
-    controller.accept_object()
+    accept(controller)
     settle()
     first = np.asarray(begun.labels.data).copy()
     click(begun, (5, 30, 40))

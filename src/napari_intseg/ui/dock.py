@@ -256,7 +256,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 
         return {
             "new_object": controller.new_object,
-            "accept_object": controller.accept_object,
+            "accept_object": partial(object_actions.accept, controller),
             "find_more": controller.searching.start,
             "remove_object": partial(object_actions.remove, controller),
             "keyboard_cursor": self.keyboard_cursor.toggle,

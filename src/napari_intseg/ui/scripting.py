@@ -167,8 +167,8 @@ class Handle:
         self._do(act)
 
     def accept(self) -> None:
-        """Lock the current object, and begin the next."""
-        self._do(self.controller.accept_object)
+        """Lock the current object, and go on to the next that is open; where none is, begin one."""
+        self._do(lambda: object_actions.accept(self.controller))
 
     def merge(self, labels: Sequence[int]) -> None:
         """Make one object of several, with the smallest of their numbers."""

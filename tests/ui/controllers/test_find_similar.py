@@ -11,6 +11,7 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.session.journal.recorder import parse_journal
 from napari_intseg.session.journal.replayer import replay
 from napari_intseg.ui.controllers import find_more
+from napari_intseg.ui.controllers.object_actions import accept
 from napari_intseg.ui.preferences import Preferences
 
 STEP, SIDE = 20, 10
@@ -283,3 +284,12 @@ class TestRemove:
             controller.image_controller.session_store.sessions[0].labels, labels
         )
         assert not controller.is_propagating
+
+
+def test_accept_goes_through_what_was_found(controller, begun, find):
+    find()
+    found = begun.session_store.labels[3:]
+    controller.select_object(found[0])
+    for following in found[1:4]:
+        accept(controller)
+        assert begun.session_store.object == following

@@ -25,6 +25,7 @@ from napari_intseg.ui.controllers.fine_tuning import (
 )
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from napari_intseg.ui.controllers.model_loader import Choice
+from napari_intseg.ui.controllers.object_actions import accept
 from real_window import LEFT, Window, breathe, turn
 
 COMMAND = fine_tuning.command
@@ -103,7 +104,7 @@ def opened(controller, settle, folder):
             controller.new_object()
             controller.image_controller.points.add(at)
             settle()
-            controller.accept_object()
+            accept(controller)
 
     return open_it
 
@@ -249,10 +250,10 @@ class TestWhatIsLearntFrom:
         for at in ((4, 14, 15), (6, 14, 15)):
             controller.image_controller.points.add(at)
             settle()
-        controller.accept_object()
+        accept(controller)
         controller.image_controller.points.add((5, 30, 35))
         settle()
-        controller.accept_object()
+        accept(controller)
         assert tuning.count == 2
         run(folder=folder)
         names = sorted(path.stem for path in (folder / FOLDER / "set").glob("*[0-9].tif"))
@@ -270,7 +271,7 @@ class TestWhatIsLearntFrom:
             controller.viewer.dims.set_current_step(0, time)
             controller.image_controller.points.add((time, 20, 20))
             settle()
-        controller.accept_object()
+        accept(controller)
         assert tuning.count == 1
         monkeypatch.setattr(fine_tuning, "LEAST", 1)
         run(folder=folder)

@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt
 
 from napari_intseg.ui.controllers.clicks import NAME, KeyboardCursor
 from napari_intseg.ui.controllers.model_loader import Choice
+from napari_intseg.ui.controllers.object_actions import accept
 from real_window import Window, breathe, turn
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -39,7 +40,7 @@ def test_it_clicks_where_it_is_with_both_signs(controller, cursor, squares, sett
     cursor.click(False)
     settle()
     assert labels.data[12, 12] == 0
-    controller.accept_object()
+    accept(controller)
     go(cursor, 45, 55)
     cursor.click()
     settle()

@@ -11,15 +11,17 @@ from napari_intseg.errors import DataError
 from napari_intseg.session.journal.recorder import read_journal
 from napari_intseg.ui.controllers.label_export import export_labels
 from napari_intseg.ui.controllers.object_actions import (
+    accept,
     drop_painted,
     overlap,
     protect,
     protect_region,
-    region_of,
     session_now,
     set_locked,
     take_over,
 )
+from napari_intseg.ui.layers.image_axes import camera_of
+from napari_intseg.ui.layers.shapes import region_of
 from napari_intseg.ui.panels.protect_panel import ProtectPanel
 
 
@@ -167,7 +169,7 @@ def test_accepted_objects_are_locked_and_the_panel_shows_it(
 ):
     choose(panel.policy, "give way, unless locked")
     assert not panel.lock.isChecked()
-    controller.accept_object()
+    accept(controller)
     controller.select_object(1)
     assert panel.lock.isChecked()
     controller.select_object(2)
@@ -185,7 +187,7 @@ def test_accepted_objects_are_locked_and_the_panel_shows_it(
 @pytest.mark.usefixtures("image_controller")
 def test_a_new_object_after_accept_is_the_one_that_accept_began(controller, said):
     first = controller.image_controller.session_store.object
-    controller.accept_object()
+    accept(controller)
     following = controller.image_controller.session_store.object
     assert following != first
     controller.new_object()
@@ -221,3 +223,30 @@ def test_all_that_can_be_chosen_is_explained(panel):
     for kind in (QComboBox, QCheckBox, QPushButton):
         for widget in panel.findChildren(kind):
             assert widget.toolTip(), widget
+
+
+def test_accept_goes_on_to_the_next_object_that_is_open(controller, image_controller, settle, said):
+    store, camera = image_controller.session_store, camera_of(controller.viewer)
+    for at in ((45, 60), (2, 70), (50, 10)):
+        controller.new_object()
+        image_controller.points.add(at)
+        settle()
+    assert store.labels == (1, 2, 3, 4)
+    controller.select_object(2)
+    set_locked(controller, True)
+    controller.select_object(3)
+    accept(controller)
+    assert store.object == 4, "the next by number"
+    image_controller.labels.corner_pixels = np.array([[30, 30], [59, 79]])  # what the canvas shows
+    accept(controller)
+    assert store.object == 1, "then round from the first"
+    assert "Next: object 1, still open" in said.messages[-1]
+    assert camera.center[-2:] == pytest.approx((19.5, 19.5)), "and it is brought into view"
+    image_controller.clicking.click(np.array([25.0, 25.0]))
+    settle()
+    assert image_controller.clicks_of(1) == 2
+    accept(controller)
+    assert store.object == 5, "the locked one is not asked about: another one is begun"
+    assert said.messages[-1] == "Object 1 is accepted. Next: object 5."
+    accept(controller)
+    assert said.failures[-1].startswith("There is nothing to accept yet.")

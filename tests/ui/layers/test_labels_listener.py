@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.volume import Plane
+from napari_intseg.ui.controllers.object_actions import accept
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_stroke_over_another_object_goes_back_with_undo(controller, image_cont
 
 
 def test_locked_objects_are_put_back_at_once(controller, image_controller, said, settle):
-    controller.accept_object()
+    accept(controller)
     brush(image_controller, range(8, 20), range(8, 20), 2)
     brush(image_controller, range(20, 25), range(20, 25), 0)
     settle()
@@ -99,7 +100,7 @@ def test_locked_objects_are_put_back_at_once(controller, image_controller, said,
 
 
 def test_a_locked_object_cannot_be_painted(controller, image_controller, said, settle):
-    controller.accept_object()
+    accept(controller)
     brush(image_controller, range(2, 5), range(2, 5), 1)
     settle()
     assert not image_controller.labels.data[2:5, 2:5].any()
@@ -107,7 +108,7 @@ def test_a_locked_object_cannot_be_painted(controller, image_controller, said, s
 
 
 def test_what_is_put_back_is_what_is_there_by_now(controller, image_controller, settle):
-    controller.accept_object()
+    accept(controller)
     brush(image_controller, range(2, 5), range(2, 5), 1)  # refused, and put back a moment later
     taken = np.zeros(image_controller.labels.data.shape, bool)
     taken[2:5, 2:4] = True
@@ -119,7 +120,7 @@ def test_what_is_put_back_is_what_is_there_by_now(controller, image_controller, 
 
 
 def test_what_is_refused_is_put_back_though_the_widget_closes(controller, image_controller):
-    controller.accept_object()
+    accept(controller)
     before = image_controller.labels.data.copy()
     brush(image_controller, range(8, 20), range(8, 20), 0)
     image_controller.close()

@@ -9,6 +9,7 @@ import pytest
 from napari_intseg.core.prompts import Box, Lasso, Prompts, Scribble
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane
+from napari_intseg.ui.controllers.object_actions import accept
 
 
 class BoxToy:
@@ -256,7 +257,7 @@ def test_a_locked_object_takes_no_box(controller, settle, said, squares):
     shapes = image_controller.boxes.shown()
     shapes.add(rectangle(10, 12, 30, 40), shape_type="rectangle")
     settle()
-    controller.accept_object()
+    accept(controller)
     controller.select_object(1)
     shapes.add(rectangle(2, 2, 8, 8), shape_type="rectangle")
     settle()

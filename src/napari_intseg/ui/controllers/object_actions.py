@@ -8,9 +8,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from napari.layers import Labels, Layer, Shapes
+from napari.layers import Labels, Layer
 
-from napari_intseg.core.segmenter import Array, BoolArray
+from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, IntSegError
 from napari_intseg.io.hooks import KEY, TRACKED
@@ -22,8 +22,9 @@ from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.review import bring
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers import points_codec
-from napari_intseg.ui.layers.image_axes import ImageAxes, camera_of
+from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.layers.points_codec import Place, on_grid
+from napari_intseg.ui.layers.shapes import region_of
 from napari_intseg.ui.messages import Message, counted, joined, to_translate
 from napari_intseg.ui.panels.controls import PER_MM
 from napari_intseg.ui.qt.worker_thread import sentence, told
@@ -210,11 +211,63 @@ _TAKEN = "Take objects"
 
 def session_now(controller: ViewerController) -> Session | None:
     """Return the session of the displayed time point; None if there is none."""
+    here = controller.image_controller
+    return None if here is None else here.session_store.session(here.time)
+
+
+def accept(controller: ViewerController) -> None:
+    """Lock the current object, and go on to the next that is open; where none is, begin one."""
     image_controller = controller.image_controller
-    return (
-        None
-        if image_controller is None
-        else image_controller.session_store.session(image_controller.time)
+    label = 0 if image_controller is None else image_controller.session_store.object
+    if image_controller is None or not _is_known(image_controller, label):
+        controller.signals.failed.emit(
+            Message("There is nothing to accept yet. Click on the object first.")
+        )
+        return
+    controller.set_finished(label, True)
+    # by number, and round from the first
+    later = sorted(image_controller.session_store.labels, key=lambda one: (one <= label, one))
+    following = next((one for one in later if _is_open(image_controller, one)), None)
+    if following is None:
+        controller.begin_after_accept(label)
+        return
+    if _is_in_view(image_controller, following):
+        controller.select_object(following)
+    else:
+        show_object(controller, following)
+    controller.signals.message.emit(
+        Message(
+            "Object {label} is accepted. Next: object {object}, still open; New object begins "
+            "another.",
+            label=label,
+            object=following,
+        )
+    )
+
+
+def _is_known(image_controller: ImageController, label: int) -> bool:
+    """Whether anything was given, painted or found of an object."""
+    store = image_controller.session_store
+    return label in store.labels and not store.is_begun_for_nothing(label)
+
+
+def _is_open(image_controller: ImageController, label: int) -> bool:
+    is_free = state_of(image_controller, label)[0] in ("open", "failed")
+    return is_free and _is_known(image_controller, label)
+
+
+def _is_in_view(image_controller: ImageController, label: int) -> bool:
+    """Whether an object is on the plane in view, and all of it on the canvas."""
+    here, labels = image_controller.displayed_slice, image_controller.labels
+    if isinstance(here, str) or here.time not in image_controller.session_store.sessions:
+        return False
+    at = np.nonzero(image_controller.session_store.mask(Place(here.time, label, here.plane)))
+    where = image_controller.image_axes.index(here.time, here.plane)
+    free = [axis for axis, part in enumerate(where) if isinstance(part, slice)]
+    first, last = np.asarray(labels.corner_pixels)[:, free]
+    return bool(at[0].size) and all(
+        low <= one.min() and one.max() <= high
+        for one, low, high in zip(at, first, last, strict=True)
     )
 
 
@@ -249,36 +302,6 @@ def protect_region(controller: ViewerController, layer: Layer | None) -> bool:
         return False
 
 
-def region_of(layer: Layer, image_axes: ImageAxes) -> BoolArray:
-    """Return where a layer has shapes or labels, on the grid of a volume.
-
-    Raises
-    ------
-    DataError
-        If the layer is of another kind or on another grid.
-    """
-    shape = tuple(image_axes.shape[axis] for axis in image_axes.spatial)
-    if isinstance(layer, Labels) and layer.data.shape in (shape, shape[-2:]):
-        drawn: BoolArray = np.asarray(layer.data) != 0
-        return drawn
-    if isinstance(layer, Shapes) and len(layer.data) and layer.ndim in (2, len(image_axes.grid)):
-        flat = shape[-2:]
-        inside = np.zeros(flat, bool)
-        # seen from above: a shape holds on all planes
-        for vertices in layer.data:
-            one = Shapes([np.asarray(vertices)[:, -2:]], shape_type="polygon")
-            inside |= one.to_masks(mask_shape=flat).any(axis=0)
-        return inside
-    raise DataError(
-        Message(
-            "layer is no region: expected shapes, or labels of shape {shape}, got "
-            "{name!r}. Draw shapes over the image, or choose another layer.",
-            shape=shape,
-            name=layer.name,
-        )
-    )
-
-
 def set_locked(controller: ViewerController, locked: bool) -> None:
     """Lock the current object's pixels, or unlock them, accepted or not."""
     image_controller, session = controller.image_controller, session_now(controller)
@@ -294,32 +317,22 @@ def set_locked(controller: ViewerController, locked: bool) -> None:
 def overlap(controller: ViewerController) -> dict[int, int]:
     """Count pixels of the answer that other objects hold; empty unless the policy is to ask."""
     image_controller, session = controller.image_controller, session_now(controller)
-    if (
-        image_controller is None
-        or session is None
-        or isinstance(image_controller.displayed_slice, str)
-    ):
+    if image_controller is None or session is None or session.protection.policy != "ask":
         return {}
-    if (
-        session.protection.policy != "ask"
-        or image_controller.session_store.object not in session.objects
-    ):
+    here, label = image_controller.displayed_slice, image_controller.session_store.object
+    if isinstance(here, str) or label not in session.objects:
         return {}
-    return session.contested_on(
-        image_controller.displayed_slice.plane, image_controller.session_store.object
-    )
+    return session.contested_on(here.plane, label)
 
 
 def take_over(controller: ViewerController) -> None:
     """Give the current object the pixels of its answer that others hold."""
     image_controller, session = controller.image_controller, session_now(controller)
-    if (
-        image_controller is not None
-        and session is not None
-        and not isinstance(image_controller.displayed_slice, str)
-    ):
-        plane, label = image_controller.displayed_slice.plane, image_controller.session_store.object
-        _draw(controller, image_controller, lambda: session.take_over(plane, label))
+    if image_controller is None or session is None:
+        return
+    here, label = image_controller.displayed_slice, image_controller.session_store.object
+    if not isinstance(here, str):
+        _draw(controller, image_controller, lambda: session.take_over(here.plane, label))
 
 
 def drop_painted(controller: ViewerController) -> None:
@@ -354,10 +367,11 @@ def can(controller: ViewerController, action: str) -> bool:
 
 def step(controller: ViewerController, action: str) -> None:
     """Take back the last action for the current object, or bring it back; that is one action."""
-    label, title = _label(controller), None
-    if controller.image_controller is not None and _session(controller) is not None:
+    image_controller, title = controller.image_controller, None
+    label = 1 if image_controller is None else image_controller.session_store.object
+    if image_controller is not None and session_now(controller) is not None:
         try:
-            title = controller.image_controller.go(action, label)
+            title = image_controller.go(action, label)
         except IntSegError as err:
             controller.signals.failed.emit(told(err))
             return
@@ -398,23 +412,6 @@ def remove(controller: ViewerController) -> None:
         Message("Object {label} is removed. Undo brings it back.", label=label)
         if is_gone
         else Message("Object {label} has not been begun.", label=label)
-    )
-
-
-def _label(controller: ViewerController) -> int:
-    return (
-        1
-        if controller.image_controller is None
-        else controller.image_controller.session_store.object
-    )
-
-
-def _session(controller: ViewerController) -> Session | None:
-    image_controller = controller.image_controller
-    return (
-        None
-        if image_controller is None
-        else image_controller.session_store.session(image_controller.time)
     )
 
 

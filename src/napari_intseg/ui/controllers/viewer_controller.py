@@ -268,18 +268,11 @@ class ViewerController:
             self.image_controller.select_object(label)
             self._activate()
 
-    def accept_object(self) -> None:
-        """Lock the current object, and begin the next."""
+    def begin_after_accept(self, label: int) -> None:
+        """Begin the object that comes after one that was accepted; clicks inside others correct."""
         image_controller = self.image_controller
-        if image_controller is None or not image_controller.is_begun(
-            image_controller.session_store.object
-        ):
-            self.signals.failed.emit(
-                Message("There is nothing to accept yet. Click on the object first.")
-            )
+        if image_controller is None:
             return
-        label = image_controller.session_store.object
-        self.set_finished(label, True)
         self.new_object()
         # a click inside another object goes on with that one
         image_controller.is_new_asked = False

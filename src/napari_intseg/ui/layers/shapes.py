@@ -8,10 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from napari.components import ViewerModel
-from napari.layers import Labels, Shapes
+from napari.layers import Labels, Layer, Shapes
 
 from napari_intseg.core.prompts import Box, Lasso, Prompts, Scribble
+from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
+from napari_intseg.errors import DataError
 from napari_intseg.ui.layers.image_axes import ImageAxes
 from napari_intseg.ui.layers.layer_registry import find_free, hold, lay, let_go, note_made
 from napari_intseg.ui.layers.points_codec import (
@@ -196,6 +198,36 @@ def slice_points(
     if len(free) == 3:
         free.pop(plane.axis)
     return np.asarray(positions[:, free])
+
+
+def region_of(layer: Layer, image_axes: ImageAxes) -> BoolArray:
+    """Return where a layer has shapes or labels, on the grid of a volume.
+
+    Raises
+    ------
+    DataError
+        If the layer is of another kind or on another grid.
+    """
+    shape = tuple(image_axes.shape[axis] for axis in image_axes.spatial)
+    if isinstance(layer, Labels) and layer.data.shape in (shape, shape[-2:]):
+        drawn: BoolArray = np.asarray(layer.data) != 0
+        return drawn
+    if isinstance(layer, Shapes) and len(layer.data) and layer.ndim in (2, len(image_axes.grid)):
+        flat = shape[-2:]
+        inside = np.zeros(flat, bool)
+        # seen from above: a shape holds on all planes
+        for vertices in layer.data:
+            one = Shapes([np.asarray(vertices)[:, -2:]], shape_type="polygon")
+            inside |= one.to_masks(mask_shape=flat).any(axis=0)
+        return inside
+    raise DataError(
+        Message(
+            "layer is no region: expected shapes, or labels of shape {shape}, got "
+            "{name!r}. Draw shapes over the image, or choose another layer.",
+            shape=shape,
+            name=layer.name,
+        )
+    )
 
 
 def _placed(

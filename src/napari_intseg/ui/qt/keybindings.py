@@ -69,7 +69,7 @@ ACTIONS: tuple[Action, ...] = (
         "accept_object",
         "K",
         to_translate("Accept"),
-        to_translate("Lock the object against further clicks, and begin the next one."),
+        to_translate("Lock the object against further clicks, and go on to the next one."),
     ),
     Action(
         "find_more",
@@ -242,7 +242,9 @@ ACTIONS: tuple[Action, ...] = (
         "queue_skip",
         "Shift-Q",
         to_translate("Skip"),
-        to_translate("Open the next image; this one is passed over."),
+        to_translate(
+            "Open the next image; of this one nothing is saved, and it is not asked for again."
+        ),
     ),
     Action(
         "queue_next",

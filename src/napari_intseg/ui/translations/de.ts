@@ -1177,8 +1177,8 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
-      <source>Lock the object against further clicks, and begin the next one.</source>
-      <translation>Das Objekt gegen weitere Klicks sperren und das nächste beginnen.</translation>
+      <source>Lock the object against further clicks, and go on to the next one.</source>
+      <translation>Das Objekt gegen weitere Klicks sperren und zum nächsten übergehen.</translation>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
@@ -1476,6 +1476,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekt {label} ist angenommen.</translation>
     </message>
     <message>
+      <location filename="../controllers/object_actions.py" />
+      <source>Object {label} is accepted. Next: object {object}, still open; New object begins another.</source>
+      <translation>Objekt {label} ist angenommen. Weiter mit Objekt {object}, noch offen; Neues Objekt beginnt ein anderes.</translation>
+    </message>
+    <message>
       <location filename="../controllers/viewer_controller.py" />
       <source>Object {label} is accepted. Next: object {object}.</source>
       <translation>Objekt {label} ist angenommen. Weiter mit Objekt {object}.</translation>
@@ -1622,8 +1627,8 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
-      <source>Open the next image; this one is passed over.</source>
-      <translation>Das nächste Bild öffnen; dieses wird übergangen.</translation>
+      <source>Open the next image; of this one nothing is saved, and it is not asked for again.</source>
+      <translation>Das nächste Bild öffnen; von diesem wird nichts gespeichert, und es kommt nicht wieder.</translation>
     </message>
     <message>
       <location filename="../panels/object_panel.py" />
@@ -2374,7 +2379,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Dergleichen gibt es hier nicht.</translation>
     </message>
     <message>
-      <location filename="../controllers/viewer_controller.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>There is nothing to accept yet. Click on the object first.</source>
       <translation>Es gibt noch nichts anzunehmen. Klicken Sie zuerst auf das Objekt.</translation>
     </message>
@@ -2904,7 +2909,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Ebene ist leer: erwartet werden Labels über 0, {name!r} enthält keine. Wählen Sie eine andere Ebene.</translation>
     </message>
     <message>
-      <location filename="../controllers/object_actions.py" />
+      <location filename="../layers/shapes.py" />
       <source>layer is no region: expected shapes, or labels of shape {shape}, got {name!r}. Draw shapes over the image, or choose another layer.</source>
       <translation>Die Ebene ist kein Bereich: erwartet werden Formen oder Labels der Größe {shape}, erhalten {name!r}. Zeichnen Sie Formen über das Bild oder wählen Sie eine andere Ebene.</translation>
     </message>
@@ -3357,6 +3362,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/model_loader.py" />
       <source>{name} is ready.</source>
       <translation>{name} ist bereit.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{name} is skipped: what was done on it is not saved, but kept until the window closes. Open it from All images to go on with it.</source>
+      <translation>{name} ist übersprungen: Die Arbeit daran ist nicht gespeichert, bleibt aber erhalten, bis das Fenster geschlossen wird. Unter Alle Bilder lässt sie sich fortsetzen.</translation>
     </message>
     <message>
       <location filename="../controllers/image_queue.py" />

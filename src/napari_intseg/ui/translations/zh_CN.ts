@@ -1177,8 +1177,8 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
-      <source>Lock the object against further clicks, and begin the next one.</source>
-      <translation>锁定对象不再接受点击，并开始下一个。</translation>
+      <source>Lock the object against further clicks, and go on to the next one.</source>
+      <translation>锁定该对象，使其不再受点击影响，并转到下一个对象。</translation>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
@@ -1476,6 +1476,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象 {label} 已接受。</translation>
     </message>
     <message>
+      <location filename="../controllers/object_actions.py" />
+      <source>Object {label} is accepted. Next: object {object}, still open; New object begins another.</source>
+      <translation>对象 {label} 已接受。下一个：对象 {object}，尚未完成；“新建对象”可开始另一个。</translation>
+    </message>
+    <message>
       <location filename="../controllers/viewer_controller.py" />
       <source>Object {label} is accepted. Next: object {object}.</source>
       <translation>对象 {label} 已接受。下一个：对象 {object}。</translation>
@@ -1622,8 +1627,8 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
-      <source>Open the next image; this one is passed over.</source>
-      <translation>打开下一幅图像；跳过本幅。</translation>
+      <source>Open the next image; of this one nothing is saved, and it is not asked for again.</source>
+      <translation>打开下一幅图像；此图像不保存任何内容，也不再出现。</translation>
     </message>
     <message>
       <location filename="../panels/object_panel.py" />
@@ -2374,7 +2379,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>此处没有这类内容。</translation>
     </message>
     <message>
-      <location filename="../controllers/viewer_controller.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>There is nothing to accept yet. Click on the object first.</source>
       <translation>还没有可接受的内容。请先点击对象。</translation>
     </message>
@@ -2904,7 +2909,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>图层为空：应含大于 0 的标签，{name!r} 中没有。请选择其他图层。</translation>
     </message>
     <message>
-      <location filename="../controllers/object_actions.py" />
+      <location filename="../layers/shapes.py" />
       <source>layer is no region: expected shapes, or labels of shape {shape}, got {name!r}. Draw shapes over the image, or choose another layer.</source>
       <translation>该图层不是区域：应为形状，或大小为 {shape} 的标签，实际为 {name!r}。请在图像上绘制形状，或选择其他图层。</translation>
     </message>
@@ -3357,6 +3362,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/model_loader.py" />
       <source>{name} is ready.</source>
       <translation>{name} 已就绪。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>{name} is skipped: what was done on it is not saved, but kept until the window closes. Open it from All images to go on with it.</source>
+      <translation>已跳过 {name}：对其所做的工作未保存，但会保留到窗口关闭。可从“所有图像”中打开它继续。</translation>
     </message>
     <message>
       <location filename="../controllers/image_queue.py" />
