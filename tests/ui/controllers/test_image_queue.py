@@ -1,5 +1,6 @@
 """A folder worked through in a viewer, on one day and on another."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -143,7 +144,66 @@ def test_what_is_not_worked_on_is_not_done(controller, work, folder, shown, sett
     assert not said.failures
 
 
-@pytest.mark.parametrize("how", ["next", "skip", "choose", "close"])
+def test_skip_saves_nothing_and_keeps_what_was_done(
+    controller, work, folder, shown, settle, said, monkeypatch
+):
+    from napari_intseg.ui.controllers import image_queue
+
+    threads, real = [], image_queue.np.unique
+    work.open(folder)
+    shown("a")
+    click(controller, settle)
+    drawn = controller.image_controller.labels.data.copy()
+    work.skip()
+    shown("b")
+    assert not (folder / "a_labels.tif").exists()
+    assert work.queue.items[0].state == "skipped"
+    assert said.messages[-1].startswith("a.tif is skipped: what was done on it is not saved")
+    work.skip()
+    shown("c")
+    assert said.messages[-1].startswith("Image 3 of 3"), "nothing was done on b"
+    work.choose(0)
+    shown("a")
+    settle()
+    np.testing.assert_array_equal(controller.image_controller.labels.data, drawn)
+
+    def unique(*given, **options):
+        threads.append(threading.current_thread().name)
+        return real(*given, **options)
+
+    monkeypatch.setattr(image_queue.np, "unique", unique)
+    work.done()
+    shown("c")
+    np.testing.assert_array_equal(imread(folder / "a_labels.tif"), drawn)
+    assert (work.queue.items[0].state, work.queue.items[0].objects) == ("done", 1)
+    assert {*threads} == {"napari-intseg inference"}, "not while the window waits"
+
+
+def test_skip_leaves_labels_of_another_day_as_they_were(
+    controller, work, folder, shown, settle, said
+):
+    labels = np.zeros((60, 80), np.uint8)
+    labels[10:30, 10:30] = 2
+    imsave(folder / "a_labels.tif", labels, check_contrast=False)
+    before = (folder / "a_labels.tif").read_bytes()
+    work.open(folder)
+    shown("a")
+    settle()
+    work.skip()
+    shown("b")
+    assert said.messages[-1].startswith("Image 2 of 3"), "nothing was done, nothing is kept"
+    work.choose(0)
+    shown("a")
+    settle()
+    click(controller, settle, (45, 60))
+    work.skip()
+    shown("b")
+    assert (folder / "a_labels.tif").read_bytes() == before
+    assert "kept until the window closes" in said.messages[-1]
+    assert [one.name for one in folder.iterdir() if "journal" in one.name] == []
+
+
+@pytest.mark.parametrize("how", ["next", "choose", "close"])
 def test_labels_are_saved_while_another_image_is_chosen(
     how, controller, work, folder, shown, pump, settle, said
 ):

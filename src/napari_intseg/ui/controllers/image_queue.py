@@ -12,7 +12,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_intseg.core.segmenter import Segmenter
-from napari_intseg.errors import DataError, IntSegError
+from napari_intseg.errors import DataError, FileError, IntSegError
 from napari_intseg.io.folder_queue import ImageQueue, QueueItem, State
 from napari_intseg.io.hooks import LayerData, read_layers
 from napari_intseg.io.read import read_volume
@@ -22,7 +22,7 @@ from napari_intseg.ui.controllers.label_export import labels_job
 from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, counted, joined
-from napari_intseg.ui.qt.worker_thread import Outcome, told
+from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, told
 
 _log = logging.getLogger(__name__)
 
@@ -66,8 +66,12 @@ class QueueWork:
         # the file of labels as it was when its image came: only that one is replaced
         self._replaces: _Signature | None = None
         self._writing: set[Path] = set()
-        # labels that could not be written, by where they belong
+        # labels that were skipped or could not be written, by where they belong
         self._unsaved: dict[Path, LayerData] = {}
+        # how far the work was when the labels of another day had come; None without any
+        self._as_opened: dict[int, int] | None = None
+        # what is told together with the next image, which would replace it
+        self._note = ""
         self.is_sorting = False
         self._doubts: dict[Path, float] = {}
         self._doubted_by: Segmenter | None = None
@@ -100,7 +104,10 @@ class QueueWork:
         self._leave("done")
 
     def skip(self) -> None:
-        """Go to the next image that is open; this one is not asked for again."""
+        """Go to the next image that is open; this one is not asked for again, nothing is saved.
+
+        What was done on it is told, and kept until the image is opened again or the window closes.
+        """
         self._leave("skipped")
 
     def next(self) -> None:
@@ -250,17 +257,20 @@ class QueueWork:
                 )
             )
             return
-        if not self._save(state or queue.current.state):
+        is_left = (
+            self._pass_over() if state == "skipped" else self._save(state or queue.current.state)
+        )
+        if not is_left:
             return
         before = queue.at
         queue.go(step)
         if queue.at != before:
             self._show()
             return
-        left = queue.count("open")
-        self._controller.signals.message.emit(
-            _LAST if not left else Message("There is no other image in that direction.")
-        )
+        note, self._note = self._note, ""
+        no_other = Message("There is no other image in that direction.")
+        words = no_other if queue.count("open") else _LAST
+        self._controller.signals.message.emit(joined([note, words]))
         self._controller.signals.changed.emit()
 
     def _queue(self) -> ImageQueue | None:
@@ -270,36 +280,60 @@ class QueueWork:
             )
         return self.queue
 
+    def _pass_over(self) -> bool:
+        """Mark the image as skipped and write no labels; keep what was done on it in memory."""
+        queue = self.queue
+        assert queue is not None
+        try:
+            queue.mark("skipped", seconds=self._seconds())
+        except IntSegError as err:
+            self._controller.signals.failed.emit(told(err))
+            return False
+        image_controller = self.image_controller
+        if image_controller is not None and self._is_changed(image_controller):
+            self._unsaved[queue.labels_of(queue.current)] = _copied(image_controller)
+            self._note = Message(
+                "{name} is skipped: what was done on it is not saved, but kept until the window "
+                "closes. Open it from All images to go on with it.",
+                name=queue.current.path.name,
+            )
+        return True
+
+    def _is_changed(self, image_controller: ImageController) -> bool:
+        """Whether anything was done on the image since it was opened."""
+        if self._as_opened is None:
+            return bool(np.any(np.asarray(image_controller.labels.data)))
+        return _revisions(image_controller) != self._as_opened
+
+    def _seconds(self) -> float:
+        """Return the time since the image was opened, or since this was asked last."""
+        now, before = self._clock(), self._opened_at
+        self._opened_at = now
+        return 0.0 if before is None else now - before
+
     def _save(self, state: State) -> bool:
         """Write labels and record; return whether that could be begun."""
         queue = self.queue
         assert queue is not None
-        now, image_controller = self._clock(), self.image_controller
-        seconds = 0.0 if self._opened_at is None else now - self._opened_at
-        self._opened_at = now
-        count = None
-        if image_controller is not None:
-            # what is on the layer counts, also objects from before that no session knows
-            values = np.unique(np.asarray(image_controller.labels.data))
-            count = int(np.count_nonzero(values))
+        image_controller, seconds = self.image_controller, self._seconds()
         try:
             path = queue.labels_of(queue.current)
             if image_controller is not None and self._is_of_others(path):
                 return False
-            # no empty file for an image without objects; one that is there is emptied
-            if image_controller is not None and (count or path.exists()):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                work = labels_job(self._controller, image_controller, path)
-                data, meta, kind = image_controller.labels.as_layer_data_tuple()
-                kept = (np.array(data), meta, kind)
-                written = partial(self._written, queue, queue.current.path, kept)
-                self._writing.add(path)
-                self._controller.worker.submit(work, written)
             # noted at once: `_written` takes it back if the labels could not be written
-            queue.mark(state, objects=count, seconds=seconds)
-        except (IntSegError, OSError) as err:
+            queue.mark(state, seconds=seconds)
+        except IntSegError as err:
             self._controller.signals.failed.emit(told(err))
             return False
+        if image_controller is not None:
+            kept = _copied(image_controller)
+            work = partial(
+                _write, labels_job(self._controller, image_controller, path), kept[0], path
+            )
+            self._writing.add(path)
+            self._controller.worker.submit(
+                work, partial(self._written, queue, queue.current.path, kept)
+            )
         return True
 
     def _is_of_others(self, path: Path) -> bool:
@@ -317,31 +351,35 @@ class QueueWork:
         return True
 
     def _written(
-        self, queue: ImageQueue, image: Path, kept: LayerData, outcome: Outcome[str]
+        self, queue: ImageQueue, image: Path, kept: LayerData, outcome: Outcome[tuple[int, str]]
     ) -> None:
         """Count an image whose labels could not be written as not done, and keep them."""
         index = next(i for i, one in enumerate(queue.items) if one.path == image)
         path = queue.labels_of(queue.items[index])
         self._writing.discard(path)
-        if outcome.error is not None:
+        if outcome.value is None:
             self._unsaved[path] = kept
             queue.mark("open", index=index)
-        else:
-            self._unsaved.pop(path, None)
-            if queue is self.queue and queue.current.path == image:
-                self._replaces = _signature(path)
-        self._tell(outcome)
-        is_last = queue is self.queue and queue.current.path == image and not queue.count("open")
-        if outcome.error is None and is_last:
-            # what was said when the key was pressed is not replaced by the name of a file
-            self._controller.signals.message.emit(joined([outcome.value or "", _LAST]))
-        if outcome.error is not None:
+            self._tell(Outcome(None, outcome.error))
             self._controller.signals.message.emit(
                 Message(
                     "The labels of {name} are kept: open it again from All images to save them.",
                     name=image.name,
                 )
             )
+            return
+        count, words = outcome.value
+        queue.mark(queue.items[index].state, objects=count, index=index)
+        self._unsaved.pop(path, None)
+        is_here = queue is self.queue and queue.current.path == image
+        if is_here and words:
+            self._replaces = _signature(path)
+        if is_here and not queue.count("open"):
+            # what was said when the key was pressed is not replaced by the name of a file
+            words = joined([words, _LAST])
+        if words:
+            self._controller.signals.message.emit(words)
+        self._controller.signals.changed.emit()
 
     def _tell(self, outcome: Outcome[str]) -> None:
         if outcome.error is not None:
@@ -415,18 +453,17 @@ class QueueWork:
         self._read_ahead()
 
     def _tell_where(self) -> None:
-        queue = self.queue
+        queue, note, self._note = self.queue, self._note, ""
         assert queue is not None
-        self._controller.signals.message.emit(
-            Message(
-                "Image {number} of {count}: {name}. {done} done, {open} open.",
-                number=queue.at + 1,
-                count=len(queue.items),
-                name=queue.current.path.name,
-                done=queue.count("done"),
-                open=queue.count("open"),
-            )
+        where = Message(
+            "Image {number} of {count}: {name}. {done} done, {open} open.",
+            number=queue.at + 1,
+            count=len(queue.items),
+            name=queue.current.path.name,
+            done=queue.count("done"),
+            open=queue.count("open"),
         )
+        self._controller.signals.message.emit(joined([note, where]))
 
     def _read_ahead(self) -> None:
         following = None if self.queue is None else self.queue.following
@@ -461,6 +498,7 @@ class QueueWork:
             self._replaces = None
             controller.signals.failed.emit(told(err))
             return
+        self._as_opened = _revisions(image_controller)
         # the image opens on another plane than that of the objects
         show_object(controller, image_controller.session_store.object)
 
@@ -477,7 +515,7 @@ class QueueWork:
         for image in [layer for layer in self._layers if isinstance(layer, Image)]:
             # ended before its layers go, so that nobody is told that they were removed
             controller.end_work(image)
-        self._layers, self._earlier = [], None
+        self._layers, self._earlier, self._as_opened = [], None, None
         for layer in layers:
             if layer in controller.viewer.layers:
                 controller.viewer.layers.remove(layer)
@@ -489,6 +527,39 @@ def _doubts(path: Path, model: Segmenter | None) -> Iterator[float]:
     # at once, so that opening the file is a step of its own between two clicks
     yield 0.0
     yield from doubt_steps(model, read_volume(path))
+
+
+def _copied(image_controller: ImageController) -> LayerData:
+    """Return the labels as they are now."""
+    data, meta, kind = image_controller.labels.as_layer_data_tuple()
+    return np.array(data), meta, kind
+
+
+def _revisions(image_controller: ImageController) -> dict[int, int]:
+    """Return the state of the work by time point, to be compared with a later one."""
+    sessions = image_controller.session_store.sessions
+    return {time: session.revision for time, session in sessions.items()}
+
+
+def _write(
+    write: Callable[[ShouldStop], str], labels: Any, path: Path, should_stop: ShouldStop
+) -> tuple[int, str]:
+    """Write labels in whichever thread; return how many objects there are, and what to tell.
+
+    No empty file is made for an image without objects; one that is there is emptied.
+    """
+    # what is on the layer counts, also objects from before that no session knows
+    count = int(np.count_nonzero(np.unique(labels)))
+    if not count and not path.exists():
+        return 0, ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise FileError(
+            f"folder of the labels cannot be made: expected room for {str(path.parent)!r}, got "
+            f"{err}. Open the folder again, and choose another one for the labels."
+        ) from err
+    return count, write(should_stop)
 
 
 _Signature = tuple[int, int]
