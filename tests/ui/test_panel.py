@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QWheelEvent
+from qtpy.QtGui import QHelpEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QApplication,
@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QScrollArea,
     QTabBar,
+    QToolTip,
     QWidget,
 )
 
@@ -850,6 +851,25 @@ class TestModels:
         assert not all(lacking)
         assert lacking == sorted(lacking)
         assert names[-1] == "All models …"
+
+    def test_a_long_name_is_cut_in_its_middle_and_whole_in_tip_and_list(self, widget, monkeypatch):
+        box, tips = widget.model_panel.model, []
+        monkeypatch.setattr(QToolTip, "showText", lambda _at, text, *_: tips.append(text))
+        widget.show()
+        box.setFixedWidth(150)
+        box.grab()
+        shown = box.shown_text
+        assert box.currentText() != shown
+        assert shown.startswith(box.currentText()[:4])
+        assert shown.endswith(box.currentText()[-4:])
+        asked = QHelpEvent(QEvent.Type.ToolTip, QPoint(5, 5), box.mapToGlobal(QPoint(5, 5)))
+        QApplication.sendEvent(box, asked)
+        assert tips == [f"{box.currentText()}\n{box.toolTip()}"]
+        box.showPopup()
+        assert box.view().width() >= box.view().sizeHintForColumn(0)
+        box.hidePopup()
+        box.setFixedWidth(900)
+        assert box.shown_text == box.currentText()
 
     def test_the_last_entry_opens_the_catalogue_and_chooses_nothing(self, widget):
         panel = widget.model_panel

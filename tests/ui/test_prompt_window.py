@@ -161,6 +161,7 @@ def test_a_rectangle_drawn_by_mouse_is_a_box_and_can_be_moved(open_window):
     whole = window.area()
     assert whole == pytest.approx(41 * 51, abs=150)
     assert window.in_use() == ["click"]  # ready to correct
+    assert "answered in" in window.widget.status_panel.message, "of its own it says nothing"
     assert "Object 1: 1 box" in window.widget.object_panel.table.words(0)
     window.click((80, 100))
     assert window.area() > whole
@@ -194,6 +195,7 @@ def test_scribbles_are_drawn_and_shift_turns_their_sign(open_window):
     window = open_window()
     window.press(Qt.Key.Key_S, SHIFT)
     assert window.in_use() == ["scribble"]
+    assert window.widget.status_panel.message.startswith("Scribble: drag along the object")
     window.drag((20, 20), (20, 60), (40, 60))
     window.drag((70, 20), (70, 60), keys=SHIFT)
     shapes = window.controller.image_controller.boxes.layer

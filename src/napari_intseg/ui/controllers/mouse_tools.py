@@ -19,6 +19,15 @@ from napari_intseg.ui.qt.worker_thread import told
 
 Tool = Literal["click", "box", "scribble", "lasso"]
 TOOLS: tuple[Tool, ...] = ("click", "box", "scribble", "lasso")
+_WHAT_TO_DO: dict[Tool, Message] = {
+    "click": Message("Clicks say what belongs to the object, and what does not."),
+    "box": Message("Box: drag from corner to corner of the object."),
+    "scribble": Message(
+        "Scribble: drag along the object; with Shift, along what is not part of it."
+    ),
+    "lasso": Message("Lasso: drag round the object; with Shift, round what is not it."),
+}
+"""Said when a tool is chosen: what was said before is about another one."""
 
 
 class PromptTools:
@@ -103,6 +112,12 @@ class PromptTools:
             shapes.mode = MODES[tool]
             image_controller.boxes.set_defaults()
         self._tools.signals.changed.emit()
+
+    def choose(self, tool: Tool) -> None:
+        """Activate a tool as `use` does, and say what the mouse does with it."""
+        self.use(tool)
+        if self.in_use() == tool:
+            self._tools.signals.message.emit(_WHAT_TO_DO[tool])
 
     def advice(self) -> str:
         """Return in a line or two what the model wants, and what it still waits for here."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, QSignalBlocker, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -24,7 +24,11 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QTabWidget,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
@@ -81,9 +85,52 @@ def form(parent: QWidget) -> QFormLayout:
     return layout
 
 
+class _Combo(QComboBox):  # type: ignore[misc, unused-ignore]
+    """Leaves out the middle of an entry that is too long; its tool tip and its list have all."""
+
+    @property
+    def shown_text(self) -> str:
+        """The entry, as far as there is room for it."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        return self._elided(option)
+
+    def paintEvent(self, _event: Any) -> None:
+        """Draw the box with what has room; called by Qt."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        option.currentText = self._elided(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def showPopup(self) -> None:
+        """Open the list, as wide as its longest entry; called by Qt."""
+        view, style = self.view(), self.style()
+        if view is not None and style is not None:
+            bar = style.pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+            view.setMinimumWidth(view.sizeHintForColumn(0) + bar)
+        super().showPopup()
+
+    def event(self, event: Any) -> bool:
+        """Put the whole entry before the tool tip where the box shows a part of it."""
+        if event.type() == QEvent.Type.ToolTip and self.shown_text != self.currentText():
+            QToolTip.showText(event.globalPos(), f"{self.currentText()}\n{self.toolTip()}", self)
+            return True
+        return bool(super().event(event))
+
+    def _elided(self, option: QStyleOptionComboBox) -> str:
+        style, part = self.style(), QStyle.SubControl.SC_ComboBoxEditField
+        assert style is not None
+        field = style.subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self)
+        # styles draw the text up to two pixels in from either side
+        room = field.width() - 4
+        text, where = self.currentText(), Qt.TextElideMode.ElideMiddle
+        return str(self.fontMetrics().elidedText(text, where, room))
+
+
 def combo(tip: str) -> QComboBox:
     """Return an empty combo box that may become narrower than its longest entry."""
-    box = QComboBox()
+    box = _Combo()
     box.setToolTip(tip)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     # letters: the dock is narrow, and long names are shown in the list

@@ -278,6 +278,11 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>Rahmen</translation>
     </message>
     <message>
+      <location filename="../controllers/mouse_tools.py" />
+      <source>Box: drag from corner to corner of the object.</source>
+      <translation>Rahmen: Von Ecke zu Ecke des Objekts ziehen.</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Bring back what was undone last for the current object alone.</source>
       <translation>Wiederherstellen, was zuletzt allein für das aktuelle Objekt rückgängig gemacht wurde.</translation>
@@ -487,6 +492,11 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <location filename="../layers/image_axes.py" />
       <source>Clicks need a view of two spatial axes: roll the axes until {first} and {second} are shown.</source>
       <translation>Klicks brauchen eine Ansicht mit zwei räumlichen Achsen: Drehen Sie die Achsen, bis {first} und {second} gezeigt werden.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/mouse_tools.py" />
+      <source>Clicks say what belongs to the object, and what does not.</source>
+      <translation>Klicks sagen, was zum Objekt gehört und was nicht.</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -1069,6 +1079,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../qt/keybindings.py" />
       <source>Lasso</source>
       <translation>Lasso</translation>
+    </message>
+    <message>
+      <location filename="../controllers/mouse_tools.py" />
+      <source>Lasso: drag round the object; with Shift, round what is not it.</source>
+      <translation>Lasso: Um das Objekt ziehen; mit Umschalt um das, was nicht dazugehört.</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -1903,6 +1918,11 @@ No asks for a folder.</source>
       <location filename="../qt/keybindings.py" />
       <source>Scribble</source>
       <translation>Strich</translation>
+    </message>
+    <message>
+      <location filename="../controllers/mouse_tools.py" />
+      <source>Scribble: drag along the object; with Shift, along what is not part of it.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <location filename="../controllers/find_more.py" />

@@ -278,6 +278,11 @@ the other sign. Such clicks take twice as long.</source>
       <translation>方框</translation>
     </message>
     <message>
+      <location filename="../controllers/mouse_tools.py" />
+      <source>Box: drag from corner to corner of the object.</source>
+      <translation>方框：从对象的一角拖到另一角。</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Bring back what was undone last for the current object alone.</source>
       <translation>恢复当前对象上次撤销的操作。</translation>
@@ -487,6 +492,11 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <location filename="../layers/image_axes.py" />
       <source>Clicks need a view of two spatial axes: roll the axes until {first} and {second} are shown.</source>
       <translation>点击需要显示两个空间轴：请轮换坐标轴直至显示 {first} 和 {second}。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/mouse_tools.py" />
+      <source>Clicks say what belongs to the object, and what does not.</source>
+      <translation>点击表示哪些属于该对象，哪些不属于。</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -1069,6 +1079,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../qt/keybindings.py" />
       <source>Lasso</source>
       <translation>套索</translation>
+    </message>
+    <message>
+      <location filename="../controllers/mouse_tools.py" />
+      <source>Lasso: drag round the object; with Shift, round what is not it.</source>
+      <translation>套索：围绕对象拖动；按住 Shift 则围绕不属于它的部分拖动。</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -1903,6 +1918,11 @@ No asks for a folder.</source>
       <location filename="../qt/keybindings.py" />
       <source>Scribble</source>
       <translation>涂画</translation>
+    </message>
+    <message>
+      <location filename="../controllers/mouse_tools.py" />
+      <source>Scribble: drag along the object; with Shift, along what is not part of it.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <location filename="../controllers/find_more.py" />
