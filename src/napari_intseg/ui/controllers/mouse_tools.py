@@ -25,7 +25,7 @@ _WHAT_TO_DO: dict[Tool, Message] = {
     "scribble": Message(
         "Scribble: drag along the object; with Shift, along what is not part of it."
     ),
-    "lasso": Message("Lasso: drag round the object; with Shift, round what is not it."),
+    "lasso": Message("Lasso: drag round the object; with Shift, round what is not part of it."),
 }
 """Said when a tool is chosen: what was said before is about another one."""
 

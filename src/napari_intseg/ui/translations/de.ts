@@ -1082,7 +1082,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
     </message>
     <message>
       <location filename="../controllers/mouse_tools.py" />
-      <source>Lasso: drag round the object; with Shift, round what is not it.</source>
+      <source>Lasso: drag round the object; with Shift, round what is not part of it.</source>
       <translation>Lasso: Um das Objekt ziehen; mit Umschalt um das, was nicht dazugehört.</translation>
     </message>
     <message>
@@ -1922,7 +1922,7 @@ No asks for a folder.</source>
     <message>
       <location filename="../controllers/mouse_tools.py" />
       <source>Scribble: drag along the object; with Shift, along what is not part of it.</source>
-      <translation type="unfinished" />
+      <translation>Strich: Am Objekt entlang ziehen; mit Umschalt an dem entlang, was nicht dazugehört.</translation>
     </message>
     <message>
       <location filename="../controllers/find_more.py" />

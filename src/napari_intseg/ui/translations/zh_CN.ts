@@ -1082,7 +1082,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
     </message>
     <message>
       <location filename="../controllers/mouse_tools.py" />
-      <source>Lasso: drag round the object; with Shift, round what is not it.</source>
+      <source>Lasso: drag round the object; with Shift, round what is not part of it.</source>
       <translation>套索：围绕对象拖动；按住 Shift 则围绕不属于它的部分拖动。</translation>
     </message>
     <message>
@@ -1922,7 +1922,7 @@ No asks for a folder.</source>
     <message>
       <location filename="../controllers/mouse_tools.py" />
       <source>Scribble: drag along the object; with Shift, along what is not part of it.</source>
-      <translation type="unfinished" />
+      <translation>涂画：沿对象拖动；按住 Shift 则沿不属于它的部分拖动。</translation>
     </message>
     <message>
       <location filename="../controllers/find_more.py" />
