@@ -310,10 +310,13 @@ class FreeWindow:
         Pixels that may become the object's or stop being it.
     taken : mapping of int to ndarray of bool
         Masks of objects that would have to give way.
+    is_all : bool, default False
+        Known without a look at the pixels: all are free, and nothing is taken.
     """
 
     free: BoolArray
     taken: dict[int, BoolArray] = field(default_factory=dict)
+    is_all: bool = False
 
 
 def find_free(
@@ -345,8 +348,12 @@ def find_free(
         A person painted it: objects that are not locked give way.
     """
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
+    others = list(canvas.others(label, plane, window, wanted))
+    if not others and not rules.protection.is_limited:
+        # as mostly: a large mask is not gone over for nothing
+        return FreeWindow(np.broadcast_to(np.True_, shape), is_all=True)
     free, taken = np.ones(shape, bool), {}
-    for other, at, mask in canvas.others(label, plane, window, wanted):
+    for other, at, mask in others:
         if rules.may_take(other, by_hand):
             taken[other] = np.zeros(shape, bool)
             taken[other][at] = mask
@@ -504,6 +511,8 @@ def _clipped(
         inside = wanted[window]
     else:
         found = find_free(canvas, key.label, key.plane, window, rules, wanted=answer)
+        if found.is_all:
+            return shown, {}
         taken, inside = found.taken, answer & found.free
     lost = {}
     for other, mask in taken.items():

@@ -358,7 +358,7 @@ def _without_viewer(call: Callable[[], None]) -> Callable[[Any], None]:
 
 def offered(controller: "ViewerController") -> tuple[Alternative, ...]:
     """Return the masks offered for the current object on the displayed plane, best first."""
-    return controller.prompt_tools.answers()
+    return controller.prompt_tools.offer()[1]
 
 
 def told_offer(alternatives: tuple[Alternative, ...]) -> str:

@@ -119,13 +119,20 @@ class PromptTools:
         if self.in_use() == tool:
             self._tools.signals.message.emit(_WHAT_TO_DO[tool])
 
-    def advice(self) -> str:
-        """Return in a line or two what the model wants, and what it still waits for here."""
+    def offer(self) -> tuple[str, tuple[Alternative, ...]]:
+        """Return in a line or two what the model wants and what it still waits for here.
+
+        And the masks offered for the current object on the displayed plane, best first.
+        """
+        # asked after every click: napari takes half a millisecond to say what is displayed
+        here = self._here()
+        return self._advice(here), self._answers(here)
+
+    def _advice(self, here: tuple[Session, Plane] | None) -> str:
         model = self._loader.model
         if model is None:
             return ""
         lines = [explained(model.traits)]
-        here = self._here()
         if here is None:
             return lines[0]
         session, plane = here
@@ -142,9 +149,7 @@ class PromptTools:
             lines.append(Message("Still wanted here: {wanted}.", wanted=wanted))
         return joined(lines)
 
-    def answers(self) -> tuple[Alternative, ...]:
-        """Return the masks offered for the current object on the displayed plane, best first."""
-        here = self._here()
+    def _answers(self, here: tuple[Session, Plane] | None) -> tuple[Alternative, ...]:
         if here is None:
             return ()
         session, plane = here

@@ -227,8 +227,10 @@ class PointsListener:
 
     def _store_defaults(self) -> None:
         stored = self.points.feature_defaults
-        # napari makes its table anew also for the same values
-        if all(n in stored and stored[n].iloc[0] == v for n, v in self._defaults.items()):
+        # napari makes its table anew also for the same values. The row is read at once: asked
+        # column by column, pandas takes a millisecond, after every click and undo
+        held = dict(zip(stored.columns, stored.to_numpy()[0], strict=True)) if len(stored) else {}
+        if all(n in held and held[n] == v for n, v in self._defaults.items()):
             return
         before, self._quiet = self._quiet, True
         try:

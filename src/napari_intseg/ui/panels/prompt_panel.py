@@ -331,10 +331,10 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show_given(self, *_: object) -> None:
         """Show what is still wanted of the current object, and what there is of it."""
         controller = self._controller
-        text = translated(controller.prompt_tools.advice())
+        advice, masks = controller.prompt_tools.offer()
+        text = translated(advice)
         self.advice.setText(text)
         self.advice.setVisible(bool(text))
-        masks = controller.prompt_tools.answers()
         self.answer.setText(tr("Answer {which}", which=told_offer(masks)) if masks else "")
         for widget in (self.answer, self.previous, self.next):
             widget.setVisible(bool(masks))
