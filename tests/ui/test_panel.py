@@ -895,8 +895,12 @@ class TestModels:
         dialog.select("fcanet")
         row = dialog.table.currentRow()
         assert "[research only]" in dialog.table.item(row, 2).text()
+        # each says what it is good for
+        last = dialog.table.columnCount() - 1
+        told = {dialog.table.item(r, 0).text(): dialog.table.item(r, last).text() for r in rows}
+        assert [title for title, words in told.items() if not words] == []
         assert not dialog.use.isEnabled()
-        assert dialog.about.text()
+        assert "the first click" in dialog.about.text()
         dialog.select("ritm-hrnet18s")
         asked = []
 

@@ -16,7 +16,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import RemoteCancelledError, RemoteError
 from napari_intseg.inference.memory_ladder import memory_note, warm_up
 from napari_intseg.models.model_table import identity_of
-from napari_intseg.models.registry import DEFAULT_MODEL, find_model, load_model
+from napari_intseg.models.registry import DEFAULT_MODEL, ModelSpec, find_model, load_model
 from napari_intseg.remote.remote_segmenter import Certificates, RemoteSegmenter
 from napari_intseg.session.prefetch import PrepareRequest, prepare, to_prepare
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
@@ -33,6 +33,37 @@ from napari_intseg.ui.qt.worker_thread import (
     sentence,
     told,
 )
+
+_GOOD_FOR = {
+    "bundled": Message("A start on any image: cells, organs, photographs; quick on a CPU."),
+    "random walker": Message("Objects with soft edges; has no weights and learns nothing."),
+    "region growing": Message("Even objects with clear edges; has no weights."),
+    "level set": Message("Smooth, compact objects, from four extreme points."),
+    "random walker 3-D": Message("Volumes: all planes are answered together."),
+    "grabcut": Message("Colour images whose ground differs from the object, from a box."),
+    "ritm": Message("Exact outlines over several clicks."),
+    "fbrs": Message("Answers that obey every click; slower."),
+    "sam": Message("A good mask from the first click or from a box."),
+    "medsam": Message("Organs and lesions in CT, MR and ultrasound, from a box."),
+    "sam-finetuned": Message("What it was trained on; micro-sam: cells and nuclei."),
+    "fcanet": Message("Photographs with one main object, which the first click names."),
+    "forte": Message("Very exact outlines over many clicks."),
+    "dextr": Message("One object from four extreme points."),
+    "deepgrabcut": Message("One object from a loose box."),
+    "iog": Message("One object from a box and a click inside, then corrections."),
+    "simpleclick": Message("Few clicks on photographs; the large ones want a GPU."),
+    "focalclick": Message("Small, quick corrections, also on a CPU."),
+    "hand-over": Message("A first mask by SAM, then exact corrections by the other."),
+    "nninteractive": Message("Organs and lesions in whole CT and MR volumes at once."),
+}
+"""By the name of a model, or else by its kind."""
+
+
+def good_for(name: str, spec: ModelSpec) -> str:
+    """Return what a model is good for, if we know, and what else there is to know of it."""
+    # a server's kind is called after the model that runs there
+    kind = spec.family.removesuffix(" server")
+    return joined([_GOOD_FOR.get(name, _GOOD_FOR.get(kind, Message(""))), spec.note])
 
 
 @dataclass(frozen=True, slots=True)

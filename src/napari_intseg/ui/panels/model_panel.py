@@ -39,6 +39,7 @@ from napari_intseg.remote.remote_segmenter import Certificates
 from napari_intseg.ui.controllers.model_loader import (
     Choice,
     devices,
+    good_for,
     has_weights,
     keys_here,
     weights_key,
@@ -53,7 +54,7 @@ from napari_intseg.ui.storage.recovery import known_machine, remember_machine
 
 _TITLES = (
     to_translate("Model"), to_translate("Prompts"), to_translate("Licence"),
-    to_translate("Size"), to_translate("State"), to_translate("To know"),
+    to_translate("Size"), to_translate("State"), to_translate("Good for"),
 )  # fmt: skip
 _PROMPTS = {
     "click": to_translate("clicks"),
@@ -154,7 +155,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         side.setVisible(False)
         # pixels in which most entries fit; not tuned, since columns
         # can be dragged, and the last one takes what is left
-        for column, width in enumerate((240, 110, 150, 80, 130)):
+        for column, width in enumerate((230, 105, 110, 60, 95)):
             self.table.setColumnWidth(column, width)
         head.setSectionResizeMode(len(_TITLES) - 1, QHeaderView.ResizeMode.Stretch)
         layout = QGridLayout(self)
@@ -165,7 +166,7 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         for column, button in enumerate((self.use, self.fetch, self.add), start=1):
             layout.addWidget(button, 3, column)
         layout.setColumnStretch(0, 1)
-        # as wide as the columns with 190 pixels for the last, and small enough for 1366 × 768
+        # as wide as the columns with 260 pixels for the last, and small enough for 1366 × 768
         self.resize(900, 520)
 
     def _filter(self, _text: str = "") -> None:
@@ -190,7 +191,8 @@ class CatalogueDialog(QDialog):  # type: ignore[misc, unused-ignore]
         # one file is fetched at a time
         is_busy = self._controller.loader.is_fetching
         self.fetch.setEnabled(entry is not None and entry.address is not None and not is_busy)
-        self.about.setText("" if key is None else "\n".join(licence_lines(key)))
+        lines = [] if spec is None else [translated(good_for(str(name), spec))]
+        self.about.setText("\n".join(lines + ([] if key is None else [*licence_lines(key)])))
         if spec is not None and not spec.is_installed:
             self.about.setText(
                 tr("Install it with: pip install 'napari-intseg[{extra}]'", extra=spec.extra)
@@ -289,7 +291,7 @@ def _row(name: str, spec: ModelSpec, here: frozenset[str]) -> tuple[Any, ...]:
     # not "mask": an earlier mask is given by the program, not by a person
     prompts = ", ".join(tr(_PROMPTS.get(kind, kind)) for kind in sorted(spec.prompts - {"mask"}))
     licence = f"{spec.licence} [{how}]" if how else spec.licence
-    return spec.title, prompts, licence, _size(name), state, spec.note
+    return spec.title, prompts, licence, _size(name), state, translated(good_for(name, spec))
 
 
 _PRECISIONS = (
@@ -693,7 +695,5 @@ def _tip(name: str, spec: ModelSpec) -> str:
         lines.append(
             tr("Weights: {size:g} MB, licence {licence}", size=entry.size_mb, licence=entry.licence)
         )
-    lines += [tr("Paper: {paper}", paper=spec.paper)] * bool(spec.paper) + [spec.note] * bool(
-        spec.note
-    )
-    return "\n".join(lines)
+    lines += [tr("Paper: {paper}", paper=spec.paper)] * bool(spec.paper)
+    return "\n".join([*lines, translated(good_for(name, spec))])

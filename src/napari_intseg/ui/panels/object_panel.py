@@ -54,7 +54,7 @@ _TIPS = (
 )
 # a role of its own: numbers are sorted as numbers, and not as the text in the cell
 _SORT = Qt.ItemDataRole.UserRole
-_WIDTHS = (62, 0, 52, 42, 70, 74)
+_WIDTHS = (62, 0, 52, 42, 66, 66)
 """Widths of the columns in pixels; the name gets what is left. The last is what "accepted" needs in
 napari's font."""
 

@@ -54,9 +54,19 @@
       <translation>Ein Klick ändert nur die Gegend, um die es ihm geht; der Rest der Maske bleibt.</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>A first mask by SAM, then exact corrections by the other.</source>
+      <translation>Eine erste Maske von SAM, dann genaue Korrekturen vom anderen.</translation>
+    </message>
+    <message>
       <location filename="../controllers/review.py" />
       <source>A flat image has no planes to check; this key is for volumes.</source>
       <translation>Ein flaches Bild hat keine Schichten zu prüfen; diese Taste ist für Volumen.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>A good mask from the first click or from a box.</source>
+      <translation>Eine gute Maske ab dem ersten Klick oder aus einem Rahmen.</translation>
     </message>
     <message>
       <location filename="../panels/start_panel.py" />
@@ -89,6 +99,11 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <location filename="../panels/image_panel.py" />
       <source>A small picture of the slice as the model gets it, made when nothing else is to do.</source>
       <translation>Ein kleines Bild der Schicht, wie das Modell sie erhält; es entsteht, wenn sonst nichts zu tun ist.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>A start on any image: cells, organs, photographs; quick on a CPU.</source>
+      <translation>Ein Anfang auf jedem Bild: Zellen, Organe, Fotos; schnell auf einer CPU.</translation>
     </message>
     <message>
       <location filename="../compare/controller.py" />
@@ -199,6 +214,11 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <location filename="../panels/status_panel.py" />
       <source>Answering in 3-D</source>
       <translation>Antwort in 3D</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Answers that obey every click; slower.</source>
+      <translation>Antworten, die jedem Klick folgen; langsamer.</translation>
     </message>
     <message>
       <location filename="../controllers/clicks.py" />
@@ -514,6 +534,11 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <translation>Farbe und Nummer; ein Objekt mit Häkchen ist angenommen: Kein Klick ändert es.</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Colour images whose ground differs from the object, from a box.</source>
+      <translation>Farbbilder, deren Grund sich vom Objekt unterscheidet, aus einem Rahmen.</translation>
+    </message>
+    <message>
       <location filename="../dock.py" />
       <source>Compare</source>
       <translation>Vergleich</translation>
@@ -678,6 +703,16 @@ großes Objekt dauert so viele Male länger, wie es Kacheln gibt. Rückgängig n
       <translation>Eine</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Even objects with clear edges; has no weights.</source>
+      <translation>Gleichmäßige Objekte mit klaren Rändern; ohne Gewichte.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Exact outlines over several clicks.</source>
+      <translation>Genaue Umrisse über mehrere Klicks.</translation>
+    </message>
+    <message>
       <location filename="../dock.py" />
       <source>Export</source>
       <translation>Export</translation>
@@ -721,6 +756,11 @@ großes Objekt dauert so viele Male länger, wie es Kacheln gibt. Rückgängig n
       <location filename="../controllers/model_loader.py" />
       <source>Fetching weights {key!r} …</source>
       <translation>Gewichte {key!r} werden heruntergeladen …</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Few clicks on photographs; the large ones want a GPU.</source>
+      <translation>Wenige Klicks auf Fotos; die großen brauchen eine GPU.</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />
@@ -855,6 +895,11 @@ Teilungen und Verschmelzungen gezeigt. Angenommene und gesperrte Objekte behalte
       <location filename="../panels/compare_panel.py" />
       <source>Go to the plane that disagrees most</source>
       <translation>Zur Schicht mit dem größten Unterschied</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Good for</source>
+      <translation>Gut für</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -1606,6 +1651,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekte wurden geändert, während sie verknüpft wurden. Bitte noch einmal verknüpfen.</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Objects with soft edges; has no weights and learns nothing.</source>
+      <translation>Objekte mit weichen Rändern; ohne Gewichte, nichts Gelerntes.</translation>
+    </message>
+    <message>
       <location filename="../controllers/object_actions.py" />
       <source>Objects {others} are part of object {into} now.</source>
       <translation>Die Objekte {others} gehören jetzt zu Objekt {into}.</translation>
@@ -1614,6 +1664,21 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../panels/disk_panel.py" />
       <source>Of the open image, and of all images of the folder that are done; {least} at least. A third of them, at most 12, is only measured.</source>
       <translation>Aus dem offenen Bild und aus allen fertigen Bildern des Ordners; mindestens {least}. Ein Drittel davon, höchstens 12, wird nur gemessen.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>One object from a box and a click inside, then corrections.</source>
+      <translation>Ein Objekt aus einem Rahmen und einem Klick darin, danach Korrekturen.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>One object from a loose box.</source>
+      <translation>Ein Objekt aus einem lockeren Rahmen.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>One object from four extreme points.</source>
+      <translation>Ein Objekt aus vier Extrempunkten.</translation>
     </message>
     <message>
       <location filename="../panels/protect_panel.py" />
@@ -1656,6 +1721,16 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>{name} wird geöffnet …</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Organs and lesions in CT, MR and ultrasound, from a box.</source>
+      <translation>Organe und Läsionen in CT, MR und Ultraschall, aus einem Rahmen.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Organs and lesions in whole CT and MR volumes at once.</source>
+      <translation>Organe und Läsionen in ganzen CT- und MR-Volumen auf einmal.</translation>
+    </message>
+    <message>
       <location filename="../dock.py" />
       <source>Other objects' pixels</source>
       <translation>Pixel anderer Objekte</translation>
@@ -1674,6 +1749,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../panels/model_panel.py" />
       <source>Paper: {paper}</source>
       <translation>Veröffentlichung: {paper}</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Photographs with one main object, which the first click names.</source>
+      <translation>Fotos mit einem Hauptobjekt, das der erste Klick nennt.</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />
@@ -1972,6 +2052,11 @@ Das Bild selbst wird nie verändert. Rückgängig nimmt es zurück.</translation
       <translation>Schichten</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Small, quick corrections, also on a CPU.</source>
+      <translation>Kleine, schnelle Korrekturen, auch auf einer CPU.</translation>
+    </message>
+    <message>
       <location filename="../panels/review_panel.py" />
       <source>Smooth</source>
       <translation>Glätten</translation>
@@ -1987,6 +2072,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/review_panel.py" />
       <source>Smooth outlines</source>
       <translation>Umrisse glätten</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Smooth, compact objects, from four extreme points.</source>
+      <translation>Glatte, kompakte Objekte aus vier Extrempunkten.</translation>
     </message>
     <message>
       <location filename="../qt/open_scan.py" />
@@ -2484,11 +2574,6 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Dieses Objekt</translation>
     </message>
     <message>
-      <location filename="../panels/model_panel.py" />
-      <source>To know</source>
-      <translation>Gut zu wissen</translation>
-    </message>
-    <message>
       <location filename="../controllers/object_actions.py" />
       <source>Too large to be counted while you work; Measure counts it.</source>
       <translation>Zu groß, um während der Arbeit gezählt zu werden; „Messen“ zählt es.</translation>
@@ -2544,9 +2629,19 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Verwenden</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Very exact outlines over many clicks.</source>
+      <translation>Sehr genaue Umrisse über viele Klicks.</translation>
+    </message>
+    <message>
       <location filename="../dock.py" />
       <source>Volume</source>
       <translation>Volumen</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Volumes: all planes are answered together.</source>
+      <translation>Volumen: Alle Ebenen werden zusammen beantwortet.</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
@@ -2562,6 +2657,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/protect_panel.py" />
       <source>What happens to pixels of other objects that an answer reaches into. Locked objects keep theirs in any case.</source>
       <translation>Was mit Pixeln anderer Objekte geschieht, in die eine Antwort hineinreicht. Gesperrte Objekte behalten ihre in jedem Fall.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>What it was trained on; micro-sam: cells and nuclei.</source>
+      <translation>Das, worauf es trainiert wurde; micro-sam: Zellen und Kerne.</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />

@@ -54,9 +54,19 @@
       <translation>点击只改变其所涉区域；掩膜其余部分不变。</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>A first mask by SAM, then exact corrections by the other.</source>
+      <translation>先由 SAM 给出掩膜，再由另一个模型精确修正。</translation>
+    </message>
+    <message>
       <location filename="../controllers/review.py" />
       <source>A flat image has no planes to check; this key is for volumes.</source>
       <translation>平面图像没有需要检查的层面；此按键用于体数据。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>A good mask from the first click or from a box.</source>
+      <translation>第一次点击或一个方框即得到良好的掩膜。</translation>
     </message>
     <message>
       <location filename="../panels/start_panel.py" />
@@ -89,6 +99,11 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <location filename="../panels/image_panel.py" />
       <source>A small picture of the slice as the model gets it, made when nothing else is to do.</source>
       <translation>模型所得切片的小图，在空闲时生成。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>A start on any image: cells, organs, photographs; quick on a CPU.</source>
+      <translation>适合任何图像的起点：细胞、器官、照片；在 CPU 上也快。</translation>
     </message>
     <message>
       <location filename="../compare/controller.py" />
@@ -199,6 +214,11 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <location filename="../panels/status_panel.py" />
       <source>Answering in 3-D</source>
       <translation>正在三维回答</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Answers that obey every click; slower.</source>
+      <translation>服从每次点击的结果；较慢。</translation>
     </message>
     <message>
       <location filename="../controllers/clicks.py" />
@@ -514,6 +534,11 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <translation>颜色和编号；勾选的对象已被接受：点击不会改变它。</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Colour images whose ground differs from the object, from a box.</source>
+      <translation>背景与对象不同的彩色图像，由方框得到。</translation>
+    </message>
+    <message>
       <location filename="../dock.py" />
       <source>Compare</source>
       <translation>比较</translation>
@@ -678,6 +703,16 @@ then takes as many times longer as there are tiles. Undo takes it back.</source>
       <translation>并集</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Even objects with clear edges; has no weights.</source>
+      <translation>灰度均匀、边缘清晰的对象；无权重。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Exact outlines over several clicks.</source>
+      <translation>多次点击得到精确轮廓。</translation>
+    </message>
+    <message>
       <location filename="../dock.py" />
       <source>Export</source>
       <translation>导出</translation>
@@ -721,6 +756,11 @@ then takes as many times longer as there are tiles. Undo takes it back.</source>
       <location filename="../controllers/model_loader.py" />
       <source>Fetching weights {key!r} …</source>
       <translation>正在下载权重 {key!r}…</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Few clicks on photographs; the large ones want a GPU.</source>
+      <translation>照片上点击次数少；大模型需要 GPU。</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />
@@ -855,6 +895,11 @@ divisions and merges. Accepted and locked objects keep their numbers; one undo.<
       <location filename="../panels/compare_panel.py" />
       <source>Go to the plane that disagrees most</source>
       <translation>转到分歧最大的层面</translation>
+    </message>
+    <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Good for</source>
+      <translation>适用于</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -1606,6 +1651,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>关联期间对象被更改。请重新关联。</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Objects with soft edges; has no weights and learns nothing.</source>
+      <translation>边缘柔和的对象；无权重，不经训练。</translation>
+    </message>
+    <message>
       <location filename="../controllers/object_actions.py" />
       <source>Objects {others} are part of object {into} now.</source>
       <translation>对象 {others} 现已并入对象 {into}。</translation>
@@ -1614,6 +1664,21 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../panels/disk_panel.py" />
       <source>Of the open image, and of all images of the folder that are done; {least} at least. A third of them, at most 12, is only measured.</source>
       <translation>来自打开的图像和文件夹中所有已完成的图像；至少 {least} 个。其中三分之一（最多 12 个）仅用于测量。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>One object from a box and a click inside, then corrections.</source>
+      <translation>由方框和其中一次点击得到一个对象，然后修正。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>One object from a loose box.</source>
+      <translation>由宽松的方框得到一个对象。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>One object from four extreme points.</source>
+      <translation>由四个极值点得到一个对象。</translation>
     </message>
     <message>
       <location filename="../panels/protect_panel.py" />
@@ -1656,6 +1721,16 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>正在打开 {name}…</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Organs and lesions in CT, MR and ultrasound, from a box.</source>
+      <translation>由方框分割 CT、MR 和超声中的器官与病灶。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Organs and lesions in whole CT and MR volumes at once.</source>
+      <translation>一次分割整个 CT 和 MR 三维体中的器官与病灶。</translation>
+    </message>
+    <message>
       <location filename="../dock.py" />
       <source>Other objects' pixels</source>
       <translation>其他对象的像素</translation>
@@ -1674,6 +1749,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../panels/model_panel.py" />
       <source>Paper: {paper}</source>
       <translation>论文：{paper}</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Photographs with one main object, which the first click names.</source>
+      <translation>有一个主要对象的照片，由第一次点击指定。</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />
@@ -1972,6 +2052,11 @@ the canvas is never changed. Undo takes it back.</source>
       <translation>层数</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Small, quick corrections, also on a CPU.</source>
+      <translation>快速的小修正，在 CPU 上也可以。</translation>
+    </message>
+    <message>
       <location filename="../panels/review_panel.py" />
       <source>Smooth</source>
       <translation>平滑</translation>
@@ -1987,6 +2072,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/review_panel.py" />
       <source>Smooth outlines</source>
       <translation>平滑轮廓</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Smooth, compact objects, from four extreme points.</source>
+      <translation>由四个极值点得到平滑紧凑的对象。</translation>
     </message>
     <message>
       <location filename="../qt/open_scan.py" />
@@ -2484,11 +2574,6 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>当前对象</translation>
     </message>
     <message>
-      <location filename="../panels/model_panel.py" />
-      <source>To know</source>
-      <translation>须知</translation>
-    </message>
-    <message>
       <location filename="../controllers/object_actions.py" />
       <source>Too large to be counted while you work; Measure counts it.</source>
       <translation>过大，工作时无法计数；“测量”会进行计数。</translation>
@@ -2544,9 +2629,19 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>使用</translation>
     </message>
     <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Very exact outlines over many clicks.</source>
+      <translation>多次点击得到非常精确的轮廓。</translation>
+    </message>
+    <message>
       <location filename="../dock.py" />
       <source>Volume</source>
       <translation>体数据</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>Volumes: all planes are answered together.</source>
+      <translation>三维体：所有平面一起给出结果。</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
@@ -2562,6 +2657,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/protect_panel.py" />
       <source>What happens to pixels of other objects that an answer reaches into. Locked objects keep theirs in any case.</source>
       <translation>结果伸入其他对象时如何处理其像素。锁定的对象始终保留。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/model_loader.py" />
+      <source>What it was trained on; micro-sam: cells and nuclei.</source>
+      <translation>其训练所用的对象；micro-sam：细胞和细胞核。</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
