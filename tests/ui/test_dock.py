@@ -1,6 +1,7 @@
 """The real window: mouse, keys, closing."""
 
 import gc
+import logging
 import re
 import threading
 import weakref
@@ -297,6 +298,10 @@ def test_closing_in_the_middle_leaves_nothing(make_napari_viewer, how):
     window.controller.propagate()
     breathe(0.05)
     assert THREAD in {t.name for t in threading.enumerate()}
+    told = []
+    window.controller.signals.message.connect(told.append)
+    # what is posted just before the end would write on widgets that are gone
+    logging.getLogger("napari_intseg.io.hooks").info("wrote something")
     if how == "widget":
         window.widget.close()
     elif how == "dock":
@@ -305,6 +310,7 @@ def test_closing_in_the_middle_leaves_nothing(make_napari_viewer, how):
         viewer.close()
     breathe(0.2)
     assert THREAD not in {t.name for t in threading.enumerate()}
+    assert "Wrote something." not in told
     if how != "viewer":
         assert not viewer.keymap
         assert len(image.events.data.callbacks) == before[0]

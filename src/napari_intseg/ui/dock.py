@@ -171,6 +171,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
                 self.fine_tuning.close,
             ),
             self.comparison,
+            self._bridge,
         )
         # weak: a widget that is gone is not found
         _OPEN.add(self)
@@ -433,14 +434,15 @@ class _CloseAll:
         keys: Keys,
         panels: _Closing,
         comparison: Comparison,
+        bridge: GuiThread,
     ) -> None:
-        self._parts: tuple[ViewerController, Keys, _Closing, Comparison] | None
-        self._parts = controller, keys, panels, comparison
+        self._parts: tuple[ViewerController, Keys, _Closing, Comparison, GuiThread] | None
+        self._parts = controller, keys, panels, comparison, bridge
 
     def __call__(self, *_: object) -> None:
         parts, self._parts = self._parts, None
         if parts is not None:
-            controller, keys, panels, comparison = parts
+            controller, keys, panels, comparison, bridge = parts
             keys.close()
             for close in panels:
                 close()
@@ -448,6 +450,8 @@ class _CloseAll:
             controller.close()
             # after the thread has ended, which may still be using the model
             comparison.loader.release()
+            # last: what closing has posted is about a window that has gone as well
+            bridge.close()
             app = QApplication.instance()
             if app is not None:
                 app.aboutToQuit.disconnect(self)

@@ -206,6 +206,7 @@ class GuiThread(QObject):
 
     def __init__(self) -> None:
         super().__init__()
+        self._is_closed = False
         # queued: the call is made by the event loop, never within `emit`
         self._arrived.connect(self._call, Qt.ConnectionType.QueuedConnection)
 
@@ -220,8 +221,13 @@ class GuiThread(QObject):
         else:
             self._arrived.emit(call)
 
+    def close(self) -> None:
+        """Call nothing any more, what has been posted included: its widgets may be gone by then."""
+        self._is_closed = True
+
     def _call(self, call: Callable[[], None]) -> None:
-        call()
+        if not self._is_closed:
+            call()
 
 
 class Signals:
