@@ -242,6 +242,14 @@ class TestWhatIsInSight:
         window.viewer.layers["cells"].name = "nuclei"
         breathe()
         assert window.widget.header.text() == "nuclei · bundled · automatic"
+        button = window.widget.header.toggleButton()
+        assert button.text() == "nuclei · bundled · automatic"
+        window.viewer.layers["nuclei"].name = "a rather long name of a series"
+        breathe()
+        assert button.text().startswith("a rather long name")
+        assert button.text().endswith("…")
+        assert button.sizeHint().width() <= button.width()
+        assert button.toolTip().startswith(window.widget.header.text())
         assert not window.widget.image_panel.image.isVisible()
 
 

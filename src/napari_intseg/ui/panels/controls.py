@@ -279,6 +279,10 @@ def name_of(control: QWidget) -> str:
 _WITHOUT_LIMIT = (1 << 24) - 1
 
 
+_ROUND_HEADING_PX = 4
+"""What Qt's style leaves free round the text of a heading, on one side."""
+
+
 class Section(QCollapsible):  # type: ignore[misc, unused-ignore]
     """A heading that shows and hides what is below it.
 
@@ -298,6 +302,7 @@ class Section(QCollapsible):  # type: ignore[misc, unused-ignore]
         self, title: str, *widgets: QWidget, key: str | None = None, is_open: bool = False
     ) -> None:
         super().__init__(title, expandedIcon="▾", collapsedIcon="▸")
+        self._title = title
         # no animation: sizes would be in motion while the panel is laid out
         self.setDuration(0)
         self._key = key
@@ -327,6 +332,27 @@ class Section(QCollapsible):  # type: ignore[misc, unused-ignore]
             widget.installEventFilter(self)
         if widgets and all(widget.isHidden() for widget in widgets):
             self.setVisible(False)
+
+    def text(self) -> str:
+        """Return the heading, also where there is no room for all of it."""
+        return self._title
+
+    def setText(self, text: str) -> None:
+        """Change the heading."""
+        self._title = text
+        self._fit()
+
+    def resizeEvent(self, event: Any) -> None:
+        """Show as much of the heading as there is room for; called by Qt."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        button = self.toggleButton()
+        # beside the text: the arrow, the space after it, and as much at either end
+        room = self.width() - button.iconSize().width() - 3 * _ROUND_HEADING_PX
+        cut = Qt.TextElideMode.ElideRight
+        button.setText(button.fontMetrics().elidedText(self._title, cut, room))
 
     def eventFilter(self, _watched: Any, event: Any) -> bool:
         """Hide a heading that has nothing below it; called by Qt."""
