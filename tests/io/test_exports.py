@@ -10,7 +10,13 @@ from skimage.draw import polygon2mask
 
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
-from napari_intseg.io.annotations import outlines, run_lengths, twice_area, write_coco
+from napari_intseg.io.annotations import (
+    ObjectName,
+    outlines,
+    run_lengths,
+    twice_area,
+    write_coco,
+)
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import check_target, write_array, write_labels
 
@@ -90,17 +96,21 @@ def test_coco_polygons_fill_holes_when_asked(tmp_path):
 def test_names_are_categories_and_classes(tmp_path):
     labels = np.zeros((6, 9), np.uint8)
     labels[1:3, 1:3], labels[1:3, 5:8], labels[4:, 2:6] = 1, 2, 5
-    names = {1: "nucleus", 2: "", 5: "nucleus", 7: "not there"}
+    # the class is the category, whatever the object is called beside that
+    names = {1: "nucleus", 2: "", 5: ObjectName("the large one", "nucleus"), 7: "not there"}
     write_labels(tmp_path / "l.json", labels, Volume(labels), names=names)
     content = json.loads((tmp_path / "l.json").read_text("utf-8"))
     kinds = {one["id"]: one["name"] for one in content["categories"]}
     assert set(kinds.values()) == {"object", "nucleus"}
     found = {one["id"]: kinds[one["category_id"]] for one in content["annotations"]}
     assert found == {1: "nucleus", 2: "object", 5: "nucleus"}
+    own = {one["id"]: one["attributes"] for one in content["annotations"] if "attributes" in one}
+    assert own == {5: {"name": "the large one"}}
     write_labels(tmp_path / "l.geojson", labels, Volume(labels), names=names)
     features = json.loads((tmp_path / "l.geojson").read_text("utf-8"))["features"]
     told = {f["properties"]["measurements"]["Label"]: f["properties"] for f in features}
     assert told[1]["name"] == told[5]["classification"]["name"] == "nucleus"
+    assert told[5]["name"] == "the large one"
     assert told[2]["name"] == "Object 2"
     assert "classification" not in told[2]
 

@@ -22,6 +22,35 @@ from napari_intseg.io.source import FileVolume
 RingArray = NDArray[np.float64]
 
 
+class ObjectName(str):
+    """What an object is called, with its class; one without a name is called as its class.
+
+    Parameters
+    ----------
+    name, class_name : str
+        Either may be empty.
+
+    Examples
+    --------
+    >>> one = ObjectName("left kidney", "kidney")
+    >>> one, one.class_name
+    ('left kidney', 'kidney')
+    """
+
+    class_name: str
+
+    def __new__(cls, name: str, class_name: str = "") -> "ObjectName":
+        """Make a text that knows the class."""
+        made = super().__new__(cls, name or class_name)
+        made.class_name = class_name or name
+        return made
+
+
+def class_name_of(name: str) -> str:
+    """Return the class of an object; one that has a name alone is the only one of its class."""
+    return name.class_name if isinstance(name, ObjectName) else name
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Loop:
     points: RingArray
@@ -256,7 +285,8 @@ def write_coco(
         Run lengths, or outlines along pixel edges, which hold no holes: "auto" writes run lengths
         for objects that have some, "polygon" fills them.
     names : mapping of int to str, optional
-        What objects are called: each name is a category, "object" is that of the others.
+        What objects are called: each class is a category, or each name where there is no class,
+        and "object" is that of the others. A name of its own stands among "attributes".
     check : callable
         Called before each object; it may raise.
 
@@ -279,12 +309,15 @@ def write_coco(
     name = like.source.path.name if isinstance(like, FileVolume) else path.stem
     numbers = [int(n) for n in np.unique(labels) if n]
     called = {n: word for n, word in (names or {}).items() if word and n in numbers}
-    words = dict.fromkeys((_OBJECT, *sorted(called.values())))
+    words = dict.fromkeys((_OBJECT, *sorted(map(class_name_of, called.values()))))
     kinds = {word: number for number, word in enumerate(words, 1)}
     annotations = []
     for n in numbers:
         check()
-        annotations.append(_annotation(labels == n, n, shape, kinds[called.get(n, _OBJECT)]))
+        word = called.get(n, _OBJECT)
+        annotations.append(_annotation(labels == n, n, shape, kinds[class_name_of(word)]))
+        if class_name_of(word) != word:
+            annotations[-1]["attributes"] = {"name": str(word)}
     content = {
         "info": {"description": "Labels of napari-intseg"},
         "licenses": [],
@@ -423,7 +456,8 @@ def write_map(
             ring[:] = [[a * u + b * v + c, d * u + e * v + f] for u, v in ring]
         number = one["properties"]["measurements"]["Label"]
         name = (names or {}).get(number)
-        one["properties"] = {"label": number, "name": name, "class": name}
+        class_name = None if name is None else class_name_of(name)
+        one["properties"] = {"label": number, "name": name, "class": class_name}
     content: dict[str, Any] = {"type": "FeatureCollection", "features": features}
     if system is not None:
         content["crs"] = {"type": "name", "properties": {"name": system}}
@@ -475,7 +509,9 @@ def _features(
 
 def _classified(name: str | None, number: int) -> dict[str, Any]:
     """Return the class of an object that has a name, as QuPath reads it."""
-    return {"classification": {"name": name, "color": _colour(number)}} if name else {}
+    return (
+        {"classification": {"name": class_name_of(name), "color": _colour(number)}} if name else {}
+    )
 
 
 def _closed(ring: Ring, col: int, row: int) -> list[list[int]]:

@@ -8,6 +8,7 @@ from pydicom import dcmread
 from skimage.draw import polygon
 
 from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.annotations import ObjectName
 from napari_intseg.io.dicom import rtstruct
 from napari_intseg.io.dicom.reference import colour_of
 from napari_intseg.io.dicom.rtstruct import read_structures, structure_names
@@ -49,13 +50,13 @@ def test_rasterising_the_contours_gives_the_labels_back(tmp_path, scanned, drawn
 
 def test_regions_have_names_colours_and_references(tmp_path, dicom, drawn):
     volume = read_volume(dicom.Scan().write(tmp_path / "s"))
-    write_labels(
-        tmp_path / "a.rtstruct.dcm", drawn, volume, names={3: "kidney"}, algorithm="ritm-hrnet18"
-    )
+    names = {3: ObjectName("kidney", "organ at risk")}
+    write_labels(tmp_path / "a.rtstruct.dcm", drawn, volume, names=names, algorithm="ritm-hrnet18")
     data = dcmread(tmp_path / "a.rtstruct.dcm")
     assert data.Modality == "RTSTRUCT"
     regions = data.StructureSetROISequence
     assert [(r.ROINumber, r.ROIName) for r in regions] == [(3, "kidney"), (8, "object 8")]
+    assert [r.get("ROIDescription") for r in regions] == ["organ at risk", None]
     assert {r.ROIGenerationAlgorithm for r in regions} == {"SEMIAUTOMATIC"}
     assert regions[0].ROIGenerationDescription == "ritm-hrnet18"
     assert list(data.ROIContourSequence[0].ROIDisplayColor) == list(colour_of(3))

@@ -13,6 +13,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation
 
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, MissingExtraError
+from napari_intseg.io.annotations import ObjectName
 from napari_intseg.io.dicom.reference import colour_of
 from napari_intseg.io.dicom.series_reader import list_series, read_series
 from napari_intseg.io.read import read_mask, read_volume
@@ -22,8 +23,12 @@ from napari_intseg.io.write import check_fits, write_array, write_labels
 @pytest.mark.filterwarnings("ignore::napari_intseg.io.dicom.series_reader.DicomWarning")
 def test_highdicom_finds_every_segment_on_its_source_slice(tmp_path, scanned, drawn):
     path, volume = tmp_path / "l.dcm", scanned.volume
-    write_labels(path, drawn, volume, names={3: "liver"})
+    write_labels(path, drawn, volume, names={3: ObjectName("target", "liver")})
     seg = highdicom.seg.segread(path)
+    segment = seg.SegmentSequence[0]
+    assert (segment.SegmentLabel, segment.SegmentDescription) == ("target", "liver")
+    assert segment.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Liver"
+    assert "SegmentDescription" not in seg.SegmentSequence[1]
     uids = [frame.header.uid for frame in volume.source.dicom.frames]
     seen = seg.get_pixels_by_source_instance(
         uids, combine_segments=True, ignore_spatial_locations=True,

@@ -296,9 +296,13 @@ def test_remarks_on_a_file_are_told_and_objects_have_their_names(
     open_image(controller, scan)
     draw(controller, (3, 4, 5))
     call(controller.image_controller, 1, "name", "spleen")
+    call(controller.image_controller, 1, "class", "organ")
     call(controller.image_controller, 2, "class", "lesion")
     label_export.export_labels(controller, tmp_path / "labels.nii.gz")
     pump.until(lambda: "Wrote" in said.messages[-1])
     left_out = "Without pixels, and so not in the file: 'lesion'."
     assert said.messages[-1] == f"Wrote labels.nii.gz. {left_out} No study UID."
     assert given["names"] == {1: "spleen", 2: "lesion"}
+    assert {label: one.class_name for label, one in given["names"].items()} == {
+        1: "organ", 2: "lesion",
+    }  # fmt: skip

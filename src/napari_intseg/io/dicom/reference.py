@@ -12,6 +12,7 @@ from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError
+from napari_intseg.io.annotations import class_name_of
 from napari_intseg.io.dicom.decoder import read_data_set
 from napari_intseg.io.dicom.header import PATIENT, DicomOrigin, looks_like_dicom, quiet
 from napari_intseg.io.file_checks import check_regular
@@ -147,6 +148,11 @@ def read_sources(origin: DicomOrigin) -> list[Any]:
 def names_of(labels: tuple[int, ...], names: Mapping[int, str] | None) -> list[str]:
     """Return what each object is called, as DICOM can hold it; "object 3" by default."""
     return [long_string((names or {}).get(label, "")) or f"object {label}" for label in labels]
+
+
+def classes_of(labels: tuple[int, ...], names: Mapping[int, str] | None) -> list[str]:
+    """Return the class of each object, as DICOM can hold it; empty where nothing is known."""
+    return [long_string(class_name_of((names or {}).get(label, ""))) for label in labels]
 
 
 def long_string(text: str) -> str:

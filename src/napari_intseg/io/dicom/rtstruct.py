@@ -20,6 +20,7 @@ from napari_intseg.io.dicom.header import DicomOrigin, quiet
 from napari_intseg.io.dicom.reference import (
     NEAR,
     check_labels,
+    classes_of,
     colour_of,
     long_string,
     names_of,
@@ -108,8 +109,9 @@ def write_rtstruct(
         data.ROIContourSequence = []
         data.RTROIObservationsSequence = []
         stack = labels[np.newaxis] if labels.ndim == 2 else labels
-        for number, name in zip(found, names_of(found, names), strict=True):
-            _add(data, number, name, algorithm)
+        called = zip(found, names_of(found, names), classes_of(found, names), strict=True)
+        for number, name, class_name in called:
+            _add(data, number, name, class_name, algorithm)
             data.ROIContourSequence.append(_region(number, stack == number, origin, like, check))
         data.save_as(path, enforce_file_format=True)
 
@@ -171,7 +173,7 @@ def _image(frame: Any) -> Any:
     return image
 
 
-def _add(data: Any, number: int, name: str, algorithm: str) -> None:
+def _add(data: Any, number: int, name: str, class_name: str, algorithm: str) -> None:
     from pydicom.dataset import Dataset
 
     region = Dataset()
@@ -179,6 +181,8 @@ def _add(data: Any, number: int, name: str, algorithm: str) -> None:
     region.ReferencedFrameOfReferenceUID = data.FrameOfReferenceUID
     # a long string (VR LO) holds 64 characters
     region.ROIName = name
+    if class_name not in ("", name):
+        region.ROIDescription = class_name
     region.ROIGenerationAlgorithm = "SEMIAUTOMATIC"
     region.ROIGenerationDescription = long_string(algorithm)
     data.StructureSetROISequence.append(region)

@@ -19,6 +19,7 @@ from napari_intseg.io.dicom.header import DicomOrigin, quiet
 from napari_intseg.io.dicom.reference import (
     NEAR,
     check_labels,
+    classes_of,
     colour_of,
     long_string,
     names_of,
@@ -111,7 +112,9 @@ def write_dicom_seg(
         made = highdicom.seg.Segmentation(
             source_images=placed.sources,
             pixel_array=numbered,
-            segment_descriptions=_segments(found, names_of(found, names), algorithm),
+            segment_descriptions=_segments(
+                found, names_of(found, names), classes_of(found, names), algorithm
+            ),
             **_identity(highdicom, placed.sources[0]),
             **_ALWAYS,
             **placed.measures,
@@ -172,17 +175,22 @@ def _identity(highdicom: Any, source: Any) -> dict[str, Any]:
     }
 
 
-def _segments(labels: Iterable[int], names: Iterable[str], algorithm: str) -> list[Any]:
-    numbered = zip(count(1), labels, names, strict=False)
-    return [_segment(number, label, name, algorithm) for number, label, name in numbered]
+def _segments(
+    labels: Iterable[int], names: Iterable[str], classes: Iterable[str], algorithm: str
+) -> list[Any]:
+    numbered = zip(count(1), labels, names, classes, strict=False)
+    return [_segment(*one, algorithm) for one in numbered]
 
 
-def _segment(number: int, label: int, name: str, algorithm: str) -> Any:
+def _segment(number: int, label: int, name: str, class_name: str, algorithm: str) -> Any:
     import highdicom
     from pydicom.sr.codedict import codes
 
+    # the name may say more than the class: "left kidney", an organ
     category, kind = _codes(name)
-    return highdicom.seg.SegmentDescription(
+    if kind == codes.SCT.Tissue:
+        category, kind = _codes(class_name)
+    made = highdicom.seg.SegmentDescription(
         segment_number=number,
         segment_label=name,
         segmented_property_category=category,
@@ -198,6 +206,9 @@ def _segment(number: int, label: int, name: str, algorithm: str) -> Any:
         tracking_id=f"label {label}",
         display_color=highdicom.color.CIELabColor.from_rgb(*colour_of(label)),
     )
+    if class_name not in ("", name):
+        made.SegmentDescription = class_name
+    return made
 
 
 def _codes(name: str) -> tuple[Any, Any]:

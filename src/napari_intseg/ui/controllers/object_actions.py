@@ -13,6 +13,7 @@ from napari.layers import Labels, Layer
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, IntSegError
+from napari_intseg.io.annotations import ObjectName
 from napari_intseg.io.hooks import KEY, TRACKED
 from napari_intseg.session.document import Change
 from napari_intseg.session.masks.plane_state import Shown
@@ -50,11 +51,11 @@ def call(image_controller: ImageController, label: int, what: str, text: str) ->
     known.setdefault(label, {})[what] = text.strip()
 
 
-def names_of(image_controller: ImageController) -> dict[int, str]:
-    """Return what objects are called in a file: the name, the class where there is none."""
+def names_of(image_controller: ImageController) -> dict[int, ObjectName]:
+    """Return what objects are called in a file: name and class of those that have one of them."""
     known = image_controller.labels.metadata.get(NAMES, {})
-    found = {label: one.get("name") or one.get("class", "") for label, one in known.items()}
-    return {label: str(name) for label, name in found.items() if name}
+    found = {n: ObjectName(one.get("name", ""), one.get("class", "")) for n, one in known.items()}
+    return {label: name for label, name in found.items() if name}
 
 
 def size_px(image_controller: ImageController, label: int) -> int | None:
