@@ -235,6 +235,9 @@ _PER_MM = {"mm": 1.0, "µm": 1e3, "pixel": 1.0}
 # napari asks every reader before it opens anything
 _LOOKED_AT = 200
 _JPEG = (".jpg", ".jpeg")
+_RGB = ("#ff0000", "#00ff00", "#0000ff")
+"""Of channels whose file names no colours: ImageJ's, and those in which models are shown them."""
+
 # channels of a file: spectral cameras have some hundreds, and napari takes a minute for those
 _MOST_LAYERS = 1000
 
@@ -374,12 +377,17 @@ def layers_of(raster: Raster, name: str | None = None) -> list[LayerData]:
             "to a file of their own."
         )
     where: tuple[slice, ...] = (slice(None),) * at
-    layers = []
-    for i in range(arrays[0].shape[at]):
+    layers, count = [], arrays[0].shape[at]
+    has_colours = any(channel.colour for channel in raster.channels)
+    for i in range(count):
         channel = raster.channels[i] if i < len(raster.channels) else Channel()
+        if count > 1 and not has_colours:
+            # all in grey they could not be told apart
+            colour = _RGB[i] if count <= len(_RGB) else hex_colour(colour_of(i + 1), 255.0)
+            channel = replace(channel, colour=colour)
         parts = [array[(*where, i)] for array in arrays]
         mixed: dict[str, Any] = {}
-        if arrays[0].shape[at] > 1:
+        if count > 1:
             mixed = {"name": f"{name} {channel.name or f'channel {i}'}", "blending": "additive"}
         layers.append(_layer(raster, parts, {**base, **mixed}, channel, is_rgb=axes.endswith("s")))
     return layers

@@ -3,10 +3,12 @@
 import dask.array as da
 import numpy as np
 import pytest
-from napari.layers import Image
+import tifffile
+from napari.layers import Image, Layer
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError
+from napari_intseg.io.hooks import read_layers
 from napari_intseg.io.raster import Lazy
 from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
 
@@ -104,3 +106,25 @@ def test_spacing_is_in_millimetres_whatever_the_unit_and_wherever_it_is_stated()
     assert ImageAxes(small, "zyx").volume().spacing == pytest.approx((2e-3, 5e-4, 2.5e-4))
     bare = Image(data, scale=(2.0, 0.5, 0.25))
     assert ImageAxes(bare, "zyx").volume().spacing == pytest.approx((2.0, 0.5, 0.25))
+
+
+def test_channels_of_a_file_that_are_in_sight_are_mixed_for_the_model(
+    controller, squares, tmp_path
+):
+    path, channels = tmp_path / "two.tif", np.stack([squares, squares[::-1]])
+    tifffile.imwrite(path, channels, imagej=True, metadata={"axes": "CYX"})
+    made = [Layer.create(*one) for one in read_layers(str(path))]
+    assert [layer.colormap.name for layer in made] == ["red", "green"]
+    for layer in made:
+        controller.viewer.add_layer(layer)
+    controller.choose_image(made[1])
+    assert controller.others == (made[0],)
+    made[0].visible = False
+    controller.new_object()
+    assert controller.image_controller.image_axes.others == (), "what is hidden is not seen"
+    made[0].visible = True
+    controller.choose_channels(None, (made[0],))
+    assert controller.image_controller.image_axes.others == (made[0],)
+    assert controller.image_controller.image_axes.volume(0).n_channels == 2
+    controller.choose_channels(None, ())
+    assert controller.image_controller.image_axes.others == (), "chosen by a person"

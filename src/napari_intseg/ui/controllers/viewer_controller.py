@@ -27,7 +27,7 @@ from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.controllers.model_loader import Loader, Prefetch, load
 from napari_intseg.ui.controllers.mouse_tools import PromptTools, Splitter
 from napari_intseg.ui.controllers.propagation import AnswersIn3d, PropagationRun
-from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
+from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, channels_beside, possible_axes
 from napari_intseg.ui.layers.layer_registry import is_in_use, layers_for
 from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 from napari_intseg.ui.layers.polygon_editor import PolygonEditor
@@ -126,6 +126,8 @@ class ViewerController:
         self.image: Image | None = None
         self.axes = ""
         self.others: tuple[Image, ...] = ()
+        # by a person; else what is in sight is mixed
+        self._is_mix_chosen = False
         self.channels: tuple[int, ...] | None = None
         self.window: WindowChoice = None
         # an object, where there is none yet
@@ -168,6 +170,7 @@ class ViewerController:
         self._stop_spread()
         self.prefetch.go_on()
         self.image, self.others, self.channels, self.axes = image, (), None, ""
+        self._is_mix_chosen = False
         # work on an image goes on where it was left
         self.image_controller = self._binders.get(image) if image is not None else None
         if self.image_controller is not None:
@@ -182,6 +185,7 @@ class ViewerController:
                 show_automatic(image, self.axes)
             except IntSegError as err:
                 self.signals.failed.emit(told(err))
+            self.others = channels_beside(self.viewer, image)
         self.signals.changed.emit()
 
     def work_on(self, image: Image) -> ImageController | None:
@@ -213,7 +217,7 @@ class ViewerController:
         mixed = tuple(o for o in others if can_mix(image, o))
         if self._is_refused(mixed, channels, None):
             return
-        self.others, self.channels = mixed, channels
+        self.others, self.channels, self._is_mix_chosen = mixed, channels, True
         had_binder = image in self._binders
         self._end_binder(image)
         if had_binder:
@@ -459,6 +463,9 @@ class ViewerController:
         try:
             if len(self.axes) != image.ndim:  # its data was replaced
                 self.axes = possible_axes(image)[0]
+            if not self._is_mix_chosen and self.channels is None:
+                # further channels of the file may have come, or been hidden, since
+                self.others = channels_beside(self.viewer, image)
             others = tuple(o for o in self.others if o in self.viewer.layers and can_mix(image, o))
             image_axes = ImageAxes(image, self.axes, others)
             # raises here what would fail at the first click

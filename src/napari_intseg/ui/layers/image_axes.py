@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
 from napari_intseg.inference.slice_reader import Pyramid
+from napari_intseg.io.hooks import KEY
 from napari_intseg.io.raster import Lazy
 from napari_intseg.io.units import mm_per_unit
 from napari_intseg.ui.messages import Message
@@ -170,6 +172,25 @@ def can_mix(image: Image, other: Image) -> bool:
         and level_0(other).shape == level_0(image).shape
         and np.allclose(_corners(image), _corners(other))
     )
+
+
+def channels_beside(viewer: ViewerModel, image: Image) -> tuple[Image, ...]:
+    """Return further channels of an image's file that are shown mixed with it, two at most.
+
+    A model is shown three colours.
+    """
+    about = image.metadata.get(KEY)
+    if about is None or str(image.blending) != "additive":
+        return ()
+    found = (
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Image)
+        and layer.metadata.get(KEY) is about
+        and layer.visible
+        and can_mix(image, layer)
+    )
+    return tuple(islice(found, 2))
 
 
 def _corners(layer: Image) -> Array:
