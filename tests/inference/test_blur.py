@@ -17,3 +17,10 @@ def test_it_blurs_as_scipy_does(
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     np.testing.assert_array_equal(image, before)
     assert found.flags.c_contiguous
+
+
+def test_it_goes_where_it_is_told(rng: np.random.Generator) -> None:
+    image = rng.random((70, 131)).astype(np.float32)
+    place = np.full_like(image, np.nan)
+    assert blurred(image, 2.6, out=place) is place
+    np.testing.assert_array_equal(place, blurred(image, 2.6))

@@ -148,6 +148,9 @@ def test_likeness_is_one_on_the_object_and_zero_around_it(rng):
     assert appearance.likeness(image, ring(mask)) == pytest.approx(0)
     assert appearance.likeness(1 - image, mask) < 0.1
     assert appearance.likeness(image, mask & False) == 1
+    known = appearance.belongs(image)
+    assert appearance.likeness(image, mask, belongs=known) == appearance.likeness(image, mask)
+    assert appearance.likeness(image, mask, belongs=np.zeros_like(known)) == 0
 
 
 def test_where_surroundings_look_alike_the_object_s_own_grey_still_counts(rng):
@@ -197,3 +200,5 @@ def test_trimming_keeps_the_mask():
     np.testing.assert_array_equal(small.mask(), patch.mask())
     assert small.full().min() == -LOGIT_LIMIT
     assert trimmed(patch, 0.999).logits.size == 0
+    # what lies close to its mask already is not copied
+    assert trimmed(small, 0.5, margin=2) is small

@@ -1,6 +1,6 @@
 """A fast Gaussian blur of one image, for what is computed anew on each plane of a propagation."""
 
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,9 @@ from napari_intseg.core.segmenter import FloatArray
 _BLOCK_PX = 16
 
 
-def blurred(image: FloatArray, sigma: float, *, truncate: float = 3.0) -> FloatArray:
+def blurred(
+    image: FloatArray, sigma: float, *, truncate: float = 3.0, out: FloatArray | None = None
+) -> FloatArray:
     """Return an image under a Gaussian, as `scipy.ndimage.gaussian_filter` does.
 
     Blocks of rows, then of columns, are multiplied by a band matrix: narrow filters take half of
@@ -25,57 +27,70 @@ def blurred(image: FloatArray, sigma: float, *, truncate: float = 3.0) -> FloatA
         Standard deviation, in pixels.
     truncate : float, default 3.0
         The filter is cut at so many standard deviations.
+    out : ndarray of float32, shape (H, W), optional
+        Where it goes, contiguous, and not the image itself.
     """
-    band = _band(sigma, truncate)
-    size, length = band.shape
-    margin = (length - size) // 2
-    (height, width), (rows, cols) = image.shape, (_mirrored(n, margin) for n in image.shape)
-    padded = np.take(image.astype(np.float32, copy=False), rows, axis=0)
-    # as wide as the second step needs: its margins are filled below
-    between = np.empty((len(rows) - 2 * margin, len(cols)), np.float32)
-    out = _bands(between, size, width, first=margin)
-    np.matmul(band, _bands(padded, length, width), out=out)
-    between = between[:height]
-    inner = between[:, margin : margin + width]
-    between[:, :margin] = inner[:, cols[:margin]]
-    between[:, margin + width :] = inner[:, cols[margin + width :]]
-    whole = np.empty((height, len(cols) - 2 * margin), np.float32)
-    np.matmul(_columns(between, length), band.T, out=_columns(whole, size))
-    return np.ascontiguousarray(whole[:, :width])
+    image = np.ascontiguousarray(image, np.float32)
+    out = np.empty_like(image) if out is None else out
+    between = np.empty_like(image)
+    _down(image, between, sigma, truncate)
+    # along the rows; BLAS takes either order
+    _down(between.T, out.T, sigma, truncate)
+    return out
 
 
-def _bands(image: FloatArray, length: int, width: int, *, first: int = 0) -> FloatArray:
-    """Return so many rows from each block of an image on, as a view (n, length, width)."""
-    count, (row, col) = (len(image) - length) // _BLOCK_PX + 1, image.strides
+def _down(image: FloatArray, out: FloatArray, sigma: float, truncate: float) -> None:
+    """Blur along the first axis."""
+    (size, width), (row, col) = image.shape, image.strides
+    band, head, tail = _weights(size, sigma, truncate)
+    start, stop, margin = len(head), size - len(tail), head.shape[1] - len(head)
+    np.matmul(head, image[: head.shape[1]], out=out[:start])
+    if not len(tail):
+        return
+    np.matmul(tail, image[size - tail.shape[1] :], out=out[stop:])
     # `as_strided` does the same in ten times the time, of which there was much in all
-    return np.ndarray(
-        (count, length, width), np.float32, image, first * col, (_BLOCK_PX * row, row, col)
+    count, step = (stop - start) // _BLOCK_PX, _BLOCK_PX * row
+    pixels = np.ndarray(
+        (count, band.shape[1], width), np.float32, image, (start - margin) * row, (step, row, col)
     )
+    blocks = np.ndarray((count, _BLOCK_PX, width), np.float32, out, start * row, (step, row, col))
+    np.matmul(band, pixels, out=blocks)
 
 
-def _columns(image: FloatArray, length: int) -> FloatArray:
-    """Return so many columns from each block of an image on, as a view (n, H, length)."""
-    count, (row, col) = (image.shape[1] - length) // _BLOCK_PX + 1, image.strides
-    return np.ndarray(
-        (count, len(image), length), np.float32, image, 0, (_BLOCK_PX * col, row, col)
-    )
+# of a side and a filter; a view has two sides, and is blurred with seven filters
+@lru_cache(maxsize=128)
+def _weights(size: int, sigma: float, truncate: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return with which weights the pixels of an axis become those of a block, and of either end.
 
-
-# a view has two sides, and is blurred with seven margins; planes of a walk have much the same view
-@lru_cache(maxsize=64)
-def _mirrored(size: int, margin: int) -> NDArray[np.intp]:
-    """Return indices of an axis, in whole blocks with a margin, mirrored about the edges."""
-    whole = -(-size // _BLOCK_PX) * _BLOCK_PX
-    index = np.arange(-margin, whole + margin) % (2 * size)
-    return np.where(index < size, index, 2 * size - 1 - index)
-
-
-@cache
-def _band(sigma: float, truncate: float) -> FloatArray:
-    """Return the weights with which the pixels of a block and of its margins become the block."""
+    A block takes its own pixels and a margin on either side; an end is mirrored about the edge.
+    The first end is all of a short axis, which has no second one.
+    """
     radius = int(truncate * sigma + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    band = np.zeros((_BLOCK_PX, _BLOCK_PX + 2 * radius), np.float32)
-    for row in range(_BLOCK_PX):
-        band[row, row : row + len(weights)] = weights / weights.sum()
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    start = -(-radius // _BLOCK_PX) * _BLOCK_PX
+    count = (size - radius - start) // _BLOCK_PX
+    if count < 1:
+        empty = np.zeros((0, 0), np.float32)
+        return empty, _mirrored(_rolled(kernel, size), size), empty
+    head = _mirrored(_rolled(kernel, start), start + radius)
+    rest = size - start - count * _BLOCK_PX
+    tail = _mirrored(_rolled(kernel, rest), rest + radius)[::-1, ::-1]
+    return _rolled(kernel, _BLOCK_PX), head, np.ascontiguousarray(tail)
+
+
+def _rolled(kernel: NDArray[np.float64], count: int) -> FloatArray:
+    """Return the weights of so many pixels in a row, and of those within reach of them."""
+    band = np.zeros((count, count + len(kernel) - 1), np.float32)
+    for row in range(count):
+        band[row, row : row + len(kernel)] = kernel
     return band
+
+
+def _mirrored(band: FloatArray, size: int) -> FloatArray:
+    """Return weights that reach beyond the first and last pixel of an axis as those of pixels."""
+    margin = (band.shape[1] - len(band)) // 2
+    index = np.arange(-margin, band.shape[1] - margin) % (2 * size)
+    out = np.zeros((len(band), size), np.float32)
+    np.add.at(out.T, np.where(index < size, index, 2 * size - 1 - index), band.T)
+    return out

@@ -262,6 +262,8 @@ def trimmed(patch: Patch, threshold: float, margin: int = MARGIN_PX) -> Patch:
     own = patch.slices
     rows = slice(max(own[0].start, box[0] - margin), min(own[0].stop, box[1] + margin))
     cols = slice(max(own[1].start, box[2] - margin), min(own[1].stop, box[3] + margin))
+    if (rows, cols) == own:
+        return patch
     inside = patch.logits[
         rows.start - own[0].start : rows.stop - own[0].start,
         cols.start - own[1].start : cols.stop - own[1].start,

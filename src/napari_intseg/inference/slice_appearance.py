@@ -210,17 +210,20 @@ def denoised(image: FloatArray, level: float) -> FloatArray:
 
 def _filtered(image: FloatArray, level: float) -> FloatArray:
     finer, out = image, image.copy()
+    # written anew for each band, since fresh memory costs as much as the arithmetic
+    coarser, spare, band, share = (np.empty_like(out) for _ in range(4))
     for width, noise in zip(_SCALES_PX, _noise_of_bands(), strict=True):
-        coarser = blurred(image, width)
-        band = finer - coarser
-        # of the noise, and of the band so far
+        blurred(image, width, out=coarser)
+        np.subtract(finer, coarser, out=band)
+        # of the noise, and of the band so far; what was finer is not needed any more
         energy = np.float32((_SURELY * level * noise) ** 2)
-        share = blurred(band * band, 1.5 * width + 0.5)
+        squares = spare if finer is image else finer
+        blurred(np.multiply(band, band, out=squares), 1.5 * width + 0.5, out=share)
         np.divide(energy, np.maximum(share, energy, out=share), out=share)
         # what is noise of the band goes
         band *= share
         out -= band
-        finer = coarser
+        finer, coarser = coarser, squares
     return np.clip(out, 0, 1, out=out)
 
 

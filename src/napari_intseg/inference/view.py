@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -381,23 +382,31 @@ def _plans(
     where : (slice, slice)
         Rows and columns of the result: those that a sample which counts takes part in.
     """
-    plans: list[Plan] = []
-    used: list[Indices] = []
-    where: list[slice] = []
-    for axis, (size, out_size) in enumerate(zip(shape, out_shape, strict=True)):
-        low, high, weight = taps(size, out_size)
-        first, stop = (0, size) if spans is None else spans[axis]
-        touched = np.flatnonzero((high >= first) & (low < stop))
-        wanted = slice(int(touched[0]), int(touched[-1]) + 1) if touched.size else slice(0, 0)
-        low, high = low[wanted], high[wanted]
-        # only these rows and columns are read; of lazy data each costs
-        is_used = np.zeros(size, bool)
-        is_used[low] = is_used[high] = True
-        number = np.cumsum(is_used) - 1
-        plans.append((number[low], number[high], weight[wanted]))
-        used.append(np.flatnonzero(is_used))
-        where.append(wanted)
-    return plans, used, (where[0], where[1])
+    given = spans or [(0, size) for size in shape]
+    sides = [
+        _side(size, out_size, first, stop)
+        for size, out_size, (first, stop) in zip(shape, out_shape, given, strict=True)
+    ]
+    plans, used = [side[0] for side in sides], [side[1] for side in sides]
+    return plans, used, (sides[0][2], sides[1][2])
+
+
+# planes of a walk are seen in views of much the same sizes
+@lru_cache(maxsize=128)
+def _side(size: int, out_size: int, first: int, stop: int) -> tuple[Plan, Indices, slice]:
+    """Return the same for rows or columns alone; the arrays are shared, and read-only."""
+    low, high, weight = taps(size, out_size)
+    touched = np.flatnonzero((high >= first) & (low < stop))
+    wanted = slice(int(touched[0]), int(touched[-1]) + 1) if touched.size else slice(0, 0)
+    low, high = low[wanted], high[wanted]
+    # only these rows and columns are read; of lazy data each costs
+    is_used = np.zeros(size, bool)
+    is_used[low] = is_used[high] = True
+    number = np.cumsum(is_used) - 1
+    plan, used = (number[low], number[high], weight[wanted]), np.flatnonzero(is_used)
+    for array in (*plan, used):
+        array.flags.writeable = False
+    return plan, used, wanted
 
 
 def _leaves_out(used: list[Indices], size: tuple[int, int]) -> bool:

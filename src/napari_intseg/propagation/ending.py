@@ -266,19 +266,24 @@ class Appearance:
         by_bin = (self.belonging - self.around) / (self.inside - self.around)
         return np.take(by_bin.astype(np.float32), _bins(grey))
 
-    def likeness(self, image: FloatArray, mask: BoolArray) -> float:
+    def likeness(
+        self, image: FloatArray, mask: BoolArray, *, belongs: FloatArray | None = None
+    ) -> float:
         """Return how much a mask looks like the object, 0 to 1; 1 for an empty mask.
 
         It is the smaller of two. Against the surroundings: 1 as inside the anchor's mask, 0 as
         around it; not asked where those look alike. On its own: 1 while the mean grey value
-        stays within a third of the anchor's spread, falling to 0 at four thirds.
+        stays within a third of the anchor's spread, falling to 0 at four thirds. `belongs` is what
+        the function of that name returns of the image, where it is known.
         """
         if not mask.any():
             return 1.0
         grey = _grey(image)[mask]
         # 1 up to .3 of a spread, 0 from 1.3 on; chosen with `min_likeness`
-        own = 1.3 - abs(float(grey.mean()) - self.mean) / self.spread
-        against = float(self._belonging(grey).mean()) if self.is_telling else 1.0
+        own, against = 1.3 - abs(float(grey.mean()) - self.mean) / self.spread, 1.0
+        if self.is_telling:
+            alike = self._belonging(grey) if belongs is None else belongs[mask]
+            against = float(alike.mean())
         return float(np.clip(min(own, against), 0.0, 1.0))
 
 

@@ -374,7 +374,7 @@ class StretchWalker:
                 away = abs(side.index - index) * self.step_mm
                 kept = restraint.closed(kept, away, self.spacing)
         held = cut(patch, kept, window, self.threshold)
-        likeness = appearance.likeness(image, kept) if kept.any() else 0.0
+        likeness = appearance.likeness(image, kept, belongs=belongs) if kept.any() else 0.0
         sure = confidence.walked(
             confidence.edge_certainty(held, self.threshold),
             overlap(kept, before),
