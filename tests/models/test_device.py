@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,9 +12,13 @@ from napari_intseg.models.device import (
     choose_device,
     choose_precision,
     convolutions,
+    download_all,
     has_bfloat16,
     list_devices,
     memory_guard,
+    packed,
+    unpacked,
+    upload_picture,
 )
 from napari_intseg.models.net_model import OnDevice
 
@@ -124,3 +129,40 @@ def test_a_choice_about_tf32_leaves_the_other_choices_about_cudnn(enabled: bool)
             assert (now.enabled, now.benchmark, now.deterministic) == (enabled, True, True)
             assert not now.allow_tf32
         assert now.allow_tf32
+
+
+def test_what_is_packed_for_one_read_comes_out_as_it_was() -> None:
+    values = torch.linspace(-3, 3, 24)
+    sent = [values[:3], values.half().view(2, 3, 4), values.view(4, 6).T]
+    there = packed(sent)
+    assert there.dtype == torch.uint8
+    assert len(there) == 3 * 4 + 24 * 2 + 24 * 4
+    for one, found in zip(sent, unpacked(there.numpy(), sent), strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, one.float().numpy())
+
+
+def test_on_a_processor_neither_answers_nor_pictures_are_rounded() -> None:
+    values = torch.linspace(-50, 50, 7)
+    for found in download_all((values, False), (values, True)):
+        np.testing.assert_array_equal(found, values.numpy())
+    picture = np.linspace(0, 1, 12, dtype=np.float32).reshape(2, 2, 3)
+    np.testing.assert_array_equal(upload_picture(picture, torch.device("cpu")).numpy(), picture)
+
+
+def test_a_picture_is_bytes_on_its_way_to_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+    plain = device_module.upload
+
+    def upload(values: np.ndarray, _: torch.device) -> torch.Tensor:
+        sent.append(values.dtype)
+        return plain(values, torch.device("cpu"))
+
+    monkeypatch.setattr(device_module, "upload", upload)
+    there = torch.device("cuda")
+    picture = np.arange(256, dtype=np.float32).reshape(16, 16, 1) / 255
+    # 8-bit images lose nothing, and what is out of range does not wrap round
+    np.testing.assert_array_equal(upload_picture(picture, there).numpy(), picture)
+    assert upload_picture(picture * 2 - 0.5, there).numpy().max() == 1
+    assert upload_picture(picture, there, exact=True).dtype == torch.float32
+    assert sent == [np.uint8, np.uint8, np.float32]

@@ -21,10 +21,10 @@ KEEPS = {  # answers that a click brings down, and bytes that it takes up for ea
     "ritm-hrnet18s": (1, 2.1),
     "simpleclick-vit-xtiny": (1, 2.3),
     "focalclick-hrnet18s-s2": (2, 9.0),  # the window to look closer at is found on the processor
-    "sam-vit-b": (3, 3.0),  # masks, their scores, and the low-resolution logits for the next click
-    "sam-hq-vit-tiny": (3, 3.0),
-    "efficient-sam-vitt": (2, 1.0),
-    "sam2.1-tiny": (3, 3.0),
+    "sam-vit-b": (1, 3.0),  # masks, their scores, and the low-resolution logits for the next click
+    "sam-hq-vit-tiny": (1, 3.0),
+    "efficient-sam-vitt": (1, 1.0),
+    "sam2.1-tiny": (1, 3.0),
     "ritm-hrnet18s-fbrs-b": (1, 8.1),  # both views, in float32
     "fbrs-resnet34": (1, 8.1),
 }
@@ -66,6 +66,15 @@ def test_an_image_travels_once_and_the_answer_comes_down_once(counts, name):
     assert second == third
     for step in STEPS:
         assert found[step]["down"] <= answers, found[step]
+
+
+# those that optimise compute in float32, and so does what they are given
+@pytest.mark.parametrize("name", [name for name in KEEPS if "brs" not in name])
+def test_a_picture_travels_as_bytes(counts, name):
+    found = counts[name]
+    up = found["prepare"]["up_bytes"] + found["first"]["up_bytes"]
+    # and what the first click needs, as every other
+    assert up <= found["image_bytes"] / 4 + KEEPS[name][1] * found["pixels"], found
 
 
 @pytest.mark.parametrize("name", KEEPS)

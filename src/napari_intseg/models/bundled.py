@@ -39,6 +39,7 @@ from napari_intseg.models.device import (
     download,
     memory_guard,
     upload,
+    upload_picture,
 )
 from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.models.nets.click_net import WholeNet
@@ -202,7 +203,8 @@ class Bundled(NetModel):
             self.hosted.bring()
             # middle grey, as colour views are filled up in training (`views._warp`)
             shown = stacked([spread_narrow(image) for image in images], fill=0.5)
-            values = upload(shown, self.hosted.device, self.hosted.dtype).permute(0, 3, 1, 2)
+            there = upload_picture(shown, self.hosted.device, exact=not self.hosted.is_half)
+            values = there.to(self.hosted.dtype).permute(0, 3, 1, 2)
             whole = filled_up(values, 0.5).contiguous(memory_format=torch.channels_last)
             kept = self.hosted.graphs("encode", self.hosted.net.encode, whole)
             apart = zip(images, _apart(kept, len(images)), strict=True)

@@ -151,15 +151,68 @@ def upload(values: Array, device: torch.device, dtype: torch.dtype | None = None
     return here.to(device)
 
 
+def upload_picture(picture: FloatArray, device: torch.device, *, exact: bool = False) -> Tensor:
+    """Return a picture on a device, float32; as bytes it takes a quarter of the way.
+
+    Parameters
+    ----------
+    picture : ndarray of float32, any shape
+        In [0, 1]; it is not changed.
+    device : torch.device
+        Where. On a processor nothing travels, and nothing is rounded.
+    exact : bool, default False
+        Whether it must not be rounded; 8-bit images that are shown as they are never lose anything.
+    """
+    if device.type == "cpu" or exact:
+        return upload(picture, device)
+    shown = np.clip(np.rint(picture * np.float32(255)), 0, 255).astype(np.uint8)
+    return upload(shown, device).float() / 255
+
+
 def download(logits: Tensor, *, exact: bool = False) -> FloatArray:
     """Return logits in main memory as float32, by the one read of a click that waits.
 
     From a device they travel in half precision, cut at ``±LOGIT_LIMIT``, unless they are to be
     `exact`; on a processor nothing travels and nothing is rounded.
     """
-    if logits.device.type != "cpu" and not exact:
-        logits = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT).half()
-    found: FloatArray = logits.cpu().float().numpy()
+    return download_all((logits, exact))[0]
+
+
+def download_all(*wanted: tuple[Tensor, bool]) -> list[FloatArray]:
+    """Return several tensors as `download` does, by one read for all of them.
+
+    Parameters
+    ----------
+    *wanted : (Tensor, bool)
+        What is wanted, and whether exactly.
+    """
+    sent = [_in_format(one, exact) for one, exact in wanted]
+    if len(sent) == 1 or sent[0].device.type == "cpu":
+        return [one.cpu().float().numpy() for one in sent]
+    return unpacked(packed(sent).cpu().numpy(), sent)
+
+
+def _in_format(logits: Tensor, exact: bool) -> Tensor:
+    """Return logits as they travel."""
+    if logits.device.type == "cpu":
+        return logits
+    return logits.float() if exact else logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT).half()
+
+
+def packed(tensors: Sequence[Tensor]) -> Tensor:
+    """Return tensors one after the other as bytes, since their formats may differ."""
+    return torch.cat([one.contiguous().view(-1).view(torch.uint8) for one in tensors])
+
+
+def unpacked(packed: Array, like: Sequence[Tensor]) -> list[FloatArray]:
+    """Return what was packed, as float32; the tensors it was made of say shapes and formats."""
+    found, start = [], 0
+    for one in like:
+        stop = start + one.numel() * one.element_size()
+        kind = np.float16 if one.dtype == torch.float16 else np.float32
+        values = packed[start:stop].view(kind).astype(np.float32)
+        found.append(values.reshape(tuple(one.shape)))
+        start = stop
     return found
 
 

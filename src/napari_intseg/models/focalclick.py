@@ -42,6 +42,7 @@ from napari_intseg.models.device import (
     download,
     memory_guard,
     upload,
+    upload_picture,
 )
 from napari_intseg.models.net_model import NetModel, OnDevice, cast_layers, quicken
 from napari_intseg.models.nets.click_net import enlarge
@@ -393,9 +394,17 @@ class FocalClick(NetModel):
     def _images(self, prepared: Prepared) -> "_Images":
         """Return them on the device, uploaded by the first question."""
         kept: _Images = prepared.payload
-        return self.hosted.on_device(
-            prepared, lambda: _Images(*(upload(one.numpy(), self.hosted.device) for one in kept))
-        )
+        if self.hosted.device.type == "cpu":
+            return kept
+
+        def load() -> _Images:
+            exact = not self.hosted.is_half
+            whole = upload_picture(kept.whole.numpy(), self.hosted.device, exact=exact)
+            # made there, so that it does not travel as well
+            side = self.infer_size_px
+            return _Images(whole, enlarge(whole, (side, side)))
+
+        return self.hosted.on_device(prepared, load)
 
     def predict(self, query: Query) -> Answer:
         """Answer one query.

@@ -33,6 +33,7 @@ from napari_intseg.models.device import (
     download,
     memory_guard,
     upload,
+    upload_picture,
 )
 from napari_intseg.models.model_table import CLICKS_MASK
 from napari_intseg.models.net_model import NetModel, OnDevice, cast_layers, quicken
@@ -392,7 +393,8 @@ class Ritm(NetModel):
         kept: Tensor = prepared.payload
 
         def load() -> Tensor:
-            there = upload(kept.numpy(), self.hosted.device)
+            exact = not self.hosted.is_half
+            there = upload_picture(kept.numpy(), self.hosted.device, exact=exact)
             return there.contiguous(memory_format=self._layout)
 
         return self.hosted.on_device(prepared, load)

@@ -34,6 +34,7 @@ from napari_intseg.models.device import (
     download,
     memory_guard,
     upload,
+    upload_picture,
 )
 from napari_intseg.models.nets.click_pyramid import (
     STRIDE,
@@ -279,7 +280,9 @@ class GuidedNetwork:
         height, width = image.shape[:2]
         scale = min(DIAMETER_PX / diameter_px, float(np.sqrt(LIMIT_PX / (height * width))))
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        values = upload(spread_narrow(image), self.device).permute(2, 0, 1)[None]
+        exact = self._dtype == torch.float32
+        shown = upload_picture(spread_narrow(image), self.device, exact=exact)
+        values = shown.permute(2, 0, 1)[None]
         return self.net.features(self.maps(resized(values, size))), size
 
     def maps(self, images: Tensor) -> list[Tensor]:

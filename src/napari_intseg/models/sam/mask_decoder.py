@@ -509,7 +509,7 @@ def embed(
     RuntimeError
         If there is no room for it.
     """
-    pixels = net.frame.pixels(image, side_px, device)
+    pixels = net.frame.pixels(image, side_px, device, exact=dtype == torch.float32)
     with torch.inference_mode(), computing_in(dtype, device):
         embedding = net.encode(pixels)
     return {name: _kept(value) for name, value in embedding.items()}

@@ -28,7 +28,7 @@ from napari_intseg.models.device import (
     Precision,
     choose_device,
     choose_precision,
-    download,
+    download_all,
     memory_guard,
     upload,
 )
@@ -166,14 +166,17 @@ class SamSegmenter(NetModel):
         with memory_guard(self.hosted.device), torch.inference_mode():
             low, scores = self.decode(query)
             back = self.hosted.net.frame.back(low, query.prepared.shape)
-            full = download(back, exact=self.hosted.dtype == torch.float32)
-            told = tuple(scores.float().cpu().tolist())
-            kept = low.cpu().numpy() if self.traits.uses_prev else None
+            exact = self.hosted.dtype == torch.float32
+            # the low-resolution logits lead the next click
+            kept = ((low, exact),) if self.traits.uses_prev else ()
+            # what has to be exact goes first, so that it lies at whole numbers of bytes
+            best, full, *state = download_all((scores, True), (back, exact), *kept)
+        told = tuple(map(float, best))
         chosen = int(np.argmax(told))
         several = len(full) > 1
         return Answer(
             full[chosen],
-            state=None if kept is None else SamState(kept, chosen),
+            state=SamState(state[0], chosen) if state else None,
             alternatives=tuple(full) if several else (),
             scores=told if several else (),
             info={"score": told[chosen]},

@@ -331,9 +331,8 @@ class Tracker:
         grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
         side = (self.side_px, self.side_px)
         square = Image.fromarray(grey).resize(side, Image.Resampling.BICUBIC)
-        planes = np.array(square, np.float32).transpose(2, 0, 1) / 255
         device = self.net.grid.device
-        pixels = imagenet(upload(planes, device)[None])
+        pixels = imagenet(upload(np.array(square).transpose(2, 0, 1), device)[None].float() / 255)
         with computing_in(self.dtype, device):
             features, place = self.net.maps(pixels)
         return EncodedPlane({name: value.float() for name, value in features.items()}, place)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_intseg.core.segmenter import FloatArray
-from napari_intseg.models.device import upload
+from napari_intseg.models.device import upload, upload_picture
 
 _CPU = torch.device("cpu")
 
@@ -59,7 +59,12 @@ class SquareFrame:
         return max(1, int(shape[0] * scale + 0.5)), max(1, int(shape[1] * scale + 0.5))
 
     def pixels(
-        self, image: FloatArray, side_px: int = SIDE_PX, device: torch.device = _CPU
+        self,
+        image: FloatArray,
+        side_px: int = SIDE_PX,
+        device: torch.device = _CPU,
+        *,
+        exact: bool = False,
     ) -> Tensor:
         """Return an image as the encoder wants it.
 
@@ -70,8 +75,10 @@ class SquareFrame:
         side_px : int
             Side of the square in pixels.
         device : torch.device
-            Where it is wanted. What travels is small, bytes where they will do, and is
-            normalised there.
+            Where it is wanted. What travels is bytes, the image or the square, whichever is
+            smaller; the rest is done there.
+        exact : bool, default False
+            Whether an image that is stretched travels as it is, not as bytes.
 
         Returns
         -------
@@ -80,7 +87,8 @@ class SquareFrame:
         """
         size = self.filled((image.shape[0], image.shape[1]), side_px)
         if self.fit == "stretch":
-            planes = upload(image.transpose(2, 0, 1), _CPU if device.type == "mps" else device)
+            there = _CPU if device.type == "mps" else device
+            planes = upload_picture(image.transpose(2, 0, 1), there, exact=exact)
             fitted = functional.interpolate(
                 planes[None], size, mode="bilinear", align_corners=False, antialias=self.antialias
             )
@@ -88,8 +96,13 @@ class SquareFrame:
             return imagenet(fitted.to(device))
         # SAM was trained on 8-bit images resized by PIL
         grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-        small = Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        planes = upload(np.array(small).transpose(2, 0, 1), device)[None].float()
+        if device.type == "cpu" or max(image.shape) > side_px:
+            small = Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            planes = upload(np.array(small).transpose(2, 0, 1), device)[None].float()
+        else:
+            planes = upload(grey.transpose(2, 0, 1), device)[None].float()
+            # enlarged, PIL's is the plain one; it rounds to bytes
+            planes = functional.interpolate(planes, size, mode="bilinear").round()
         # padded after normalisation, so that what is padded is the mean colour
         square = _normalised(planes, _SAM_MEAN, _SAM_STD)
         return functional.pad(square, (0, side_px - size[1], 0, side_px - size[0]))
