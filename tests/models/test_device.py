@@ -17,10 +17,12 @@ from napari_intseg.models.device import (
     list_devices,
     memory_guard,
     packed,
+    set_threads,
     unpacked,
     upload_picture,
 )
 from napari_intseg.models.net_model import OnDevice
+from napari_intseg.models.registry import load_model
 
 
 @pytest.mark.parametrize(
@@ -166,3 +168,49 @@ def test_a_picture_is_bytes_on_its_way_to_a_device(monkeypatch: pytest.MonkeyPat
     assert upload_picture(picture * 2 - 0.5, there).numpy().max() == 1
     assert upload_picture(picture, there, exact=True).dtype == torch.float32
     assert sent == [np.uint8, np.uint8, np.float32]
+
+
+@pytest.mark.parametrize(("quickest", "expected"), [({1: 5, 2: 1, 4: 1.02, 6: 3}, 2), ({}, 1)])
+def test_the_fewest_threads_are_taken_that_are_as_quick_as_any(
+    monkeypatch: pytest.MonkeyPatch, quickest: dict[int, float], expected: int
+) -> None:
+    now, clock = [6], [0.0]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: now[0])
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: now.__setitem__(0, count))
+    monkeypatch.setattr(device_module.time, "perf_counter", lambda: clock[0])
+    tried = set()
+
+    def work() -> None:
+        tried.add(now[0])
+        clock[0] += quickest.get(now[0], 1.0)
+
+    assert set_threads("measure", work) == now[0] == expected
+    assert tried == {1, 2, 4, 6}
+
+
+def test_threads_that_cannot_be_tried_leave_as_many_as_there_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [4]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: now[0])
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: now.__setitem__(0, count))
+
+    def fails() -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        set_threads("measure", fails)
+    assert now == [4]
+
+
+def test_a_number_of_threads_is_taken_as_it_is_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [4]
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: now.__setitem__(0, count))
+    model = load_model("bundled", device="cpu", threads=3)
+    assert now == [3]
+    assert load_model("random-walker", threads=2) is not model
+    assert now == [3], "models without a network have no threads to set"
+    with pytest.raises(DeviceError, match="expected a number from 1 on or 'measure', got 0"):
+        set_threads(0, list)
+    with pytest.raises(DeviceError, match="threads cannot be set on another machine"):
+        load_model("bundled", device="tcp://127.0.0.1:1", threads=2)

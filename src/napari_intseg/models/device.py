@@ -1,6 +1,7 @@
 """Which device and number format a network runs with, and what is recorded there to be replayed."""
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,11 @@ _MOST_RECORDED = 64
 # how far a replay may be from the run itself: as far as half precision is from float32 (2e-2 of
 # probabilities), since other algorithms may be chosen while it is recorded
 _STRAYS = 2e-2
+
+# the least of so many runs is what others on the machine disturb least
+_TRIES = 3
+# fewer threads are as quick if they take at most so much longer: the others are free for the window
+_AS_QUICK = 1.05
 
 _log = logging.getLogger(__name__)
 
@@ -128,6 +134,59 @@ def has_bfloat16() -> bool:
     asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     # `bool()` is False: a version without the name does not know
     return any(getattr(torch.cpu, name, bool)() for name in asked)
+
+
+def set_threads(threads: int | Literal["measure"], work: Callable[[], object]) -> int:
+    """Have PyTorch compute with so many threads on a processor, or with as many as are quickest.
+
+    More are not quicker everywhere: on two processors that others use too, a click took .2 s with
+    one thread and 2 s with two, which wait for each other.
+
+    Parameters
+    ----------
+    threads : int or "measure"
+        "measure": 1, 2, 4 and so on up to as many as PyTorch would take are tried.
+    work : callable
+        What is to be quick; done a few times for each number.
+
+    Returns
+    -------
+    int
+        The number that was set, for the whole process.
+
+    Raises
+    ------
+    DeviceError
+        If the number is none.
+    """
+    if threads != "measure":
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise DeviceError(
+                f"threads cannot be used: expected a number from 1 on or 'measure', got "
+                f"{threads!r}. Leave it out."
+            )
+        torch.set_num_threads(threads)
+        return threads
+    most = torch.get_num_threads()
+    took: dict[int, float] = {}
+    try:
+        for count in sorted({*(1 << i for i in range(most.bit_length())), most} - {0}):
+            torch.set_num_threads(count)
+            # the first time, what is kept for a number of threads is made
+            work()
+            took[count] = min(_timed(work) for _ in range(_TRIES))
+    finally:
+        best = min(took.values(), default=0.0)
+        chosen = min((n for n in took if took[n] <= best * _AS_QUICK), default=most)
+        torch.set_num_threads(chosen)
+    _log.info("%d of %d threads are taken, by measuring", chosen, most)
+    return chosen
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def upload(values: Array, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:

@@ -8,10 +8,10 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from napari_intseg.core.segmenter import Segmenter
-from napari_intseg.errors import MissingExtraError, UnknownModelError
+from napari_intseg.errors import DeviceError, MissingExtraError, UnknownModelError
 from napari_intseg.models.model_table import (
     BUNDLED_BUILDER,
     BUNDLED_PAPER,
@@ -179,6 +179,7 @@ def load_model(
     weights: str | Path | None = None,
     device: str = "auto",
     precision: str = "auto",
+    threads: int | Literal["measure"] | None = None,
     **options: Any,
 ) -> Segmenter:
     """Load a model by name, ready to prepare and predict.
@@ -196,6 +197,10 @@ def load_model(
     precision : {"auto", "float32", "bfloat16", "float16"}
         "auto" is half precision on CUDA, for the bundled network also bfloat16 on processors that
         have it, and float32 elsewhere.
+    threads : int or "measure", optional
+        How many PyTorch computes with on a processor, from now on in the whole process. "measure"
+        tries some on this machine, and takes the fewest that are as quick as any; PyTorch's own
+        choice is as many as there are cores. Answers differ by rounding, 1e-5 of a logit.
     **options
         Further options of the family, e.g. `zoom_in=` or `flip=` for RITM.
 
@@ -213,6 +218,11 @@ def load_model(
         If the address is not safe, or nobody answers there.
     """
     if "://" in device:
+        if threads is not None:
+            raise DeviceError(
+                f"threads cannot be set on another machine: expected none, got {threads!r}. "
+                "Set OMP_NUM_THREADS for the worker."
+            )
         # by name, as the builders of models: this room knows of none above it
         remote = import_module("napari_intseg.remote.remote_segmenter")
         return remote.load_remote(  # type: ignore[no-any-return]
@@ -239,6 +249,10 @@ def load_model(
     with foreign_files_named((name, spec.weights), path):
         model: Segmenter = build(name, path, device=device, precision=precision, **options)
     remember(model, name, path, {"device": device, "precision": precision}, options)
+    warm_up, there = getattr(model, "warm_up", None), getattr(model, "device", None)
+    # models without a network have neither, and ONNX Runtime has threads of its own
+    if threads is not None and warm_up is not None and str(there) == "cpu":
+        import_module("napari_intseg.models.device").set_threads(threads, warm_up)
     return model
 
 
