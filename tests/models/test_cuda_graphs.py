@@ -15,13 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.segmenter import Query, Saving
+from napari_intseg.core.segmenter import Query, Saving, Traits
 from napari_intseg.inference.zoom_in import look
 from napari_intseg.models.bundled import Bundled
 from napari_intseg.models.bundled_input import pack_clicks
 from napari_intseg.models.device import CudaGraphs, Recording, Work
+from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.nets.click_pyramid import STRIDE
 from napari_intseg.models.registry import load_model
+from napari_intseg.models.ritm import Ritm
 
 
 class Tape(TorchDispatchMode):
@@ -215,3 +217,36 @@ def test_counts_of_clicks_are_few_on_a_device_and_absent_ones_change_nothing(mod
         table = torch.from_numpy(pack_clicks([asked.clicks], doubling=True))
         doubled = model.hosted.net.answer(kept, table, prev)[0, 0].numpy()
     np.testing.assert_allclose(doubled, plain, atol=1e-5)
+
+
+class Beside(Ritm):
+    """As on a device that computes beside the processor."""
+
+    is_asynchronous = True
+
+
+def test_ritm_is_replayed_for_other_images_and_as_many_clicks_or_a_few_less():
+    torch.manual_seed(0)
+    net = HRNetClicks(ClickInput(with_prev=True), width=8, ocr_width=8, small=True).eval()
+    model = Beside(Traits("ritm", uses_prev=True), net, device="cpu", precision="float32")
+    more = [Click(5, 6), Click(20, 30), Click(8, 40), Click(30, 3)]
+
+    def ask(clicks: list[Click], seed: int) -> np.ndarray:
+        shown = image(seed, (32, 64))
+        prev = 8 * (shown[..., 0] - 0.5)
+        return model.predict(Query(model.prepare(shown), Prompts(tuple(clicks)), prev)).logits
+
+    given = [more, more[:3], more, more[:3], more]
+    plain = [ask(clicks, seed) for seed, clicks in enumerate(given)]
+    taped = Taped()
+    model.hosted.graphs = CudaGraphs(taped, kind="cpu")
+    replayed = [ask(clicks, seed) for seed, clicks in enumerate(given)]
+    # compared with once, then replayed twice
+    assert (taped.recorded, taped.replayed) == (1, 3)
+    for one, other in zip(replayed, plain, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    # what is computed with weights or layers changed is never a recording
+    query = Query(model.prepare(image(9, (32, 64))), Prompts(tuple(more)))
+    with torch.no_grad():
+        model.logits([query])
+    assert taped.replayed == 3

@@ -412,8 +412,10 @@ class Ritm(NetModel):
             If the device runs out of memory.
         """
         with memory_guard(self.hosted.device), torch.inference_mode():
-            logits = download(self.logits(queries)[:, 0], exact=self.hosted.dtype == torch.float32)
-        return [Answer(np.ascontiguousarray(one)) for one in logits]
+            # not in `logits`: others call that with weights and layers changed
+            (logits,) = self.hosted.graphs("answer", self._answered, *self._asked(queries))
+            found = download(logits[:, 0], exact=self.hosted.dtype == torch.float32)
+        return [Answer(np.ascontiguousarray(one)) for one in found]
 
     def logits(self, queries: Sequence[Query], taps: Taps = NO_TAPS) -> Tensor:
         """Return the logits of queries on images of one size, in the caller's gradient mode.
@@ -430,15 +432,25 @@ class Ritm(NetModel):
         Tensor of float32, shape (B, 1, H, W)
             On the model's device.
         """
+        asked = self._asked(queries)
+        with convolutions(tf32=self.hosted.dtype != torch.float32):
+            answer: Logits = self.hosted.net(*asked, taps)
+        return answer.main
+
+    def _asked(self, queries: Sequence[Query]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return images, clicks and previous probabilities on the device."""
         self.hosted.bring()
         images = [self._image(query.prepared) for query in queries]
-        points = upload(
-            pack_clicks([query.prompts.clicks for query in queries]), self.hosted.device
-        )
+        # few counts of clicks, so that what was recorded of one serves others
+        table = pack_clicks([q.prompts.clicks for q in queries], doubling=self.is_asynchronous)
+        points = upload(table, self.hosted.device)
         image = images[0] if len(images) == 1 else torch.cat(images)
+        return image, points, self._before(queries)
+
+    def _answered(self, *asked: Tensor) -> list[Tensor]:
         with convolutions(tf32=self.hosted.dtype != torch.float32):
-            answer: Logits = self.hosted.net(image, points, self._before(queries), taps)
-        return answer.main
+            answer: Logits = self.hosted.net(*asked)
+        return [answer.main]
 
     def _before(self, queries: Sequence[Query]) -> Tensor:
         """Return the previous probabilities, (B, 1, H, W)."""
@@ -463,13 +475,15 @@ class Ritm(NetModel):
         self.predict_batch([query, query] if self.traits.flip else [query])
 
 
-def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:
+def pack_clicks(clicks: Sequence[Sequence[Click]], *, doubling: bool = False) -> FloatArray:
     """Return the clicks of several queries as RITM's networks take them.
 
     Parameters
     ----------
     clicks : sequence of sequence of Click
         Of each query, in the order made.
+    doubling : bool, default False
+        Whether n is 1, 2, 4, 8 and so on, whatever the number of clicks; the answer is the same.
 
     Returns
     -------
@@ -479,6 +493,8 @@ def pack_clicks(clicks: Sequence[Sequence[Click]]) -> FloatArray:
     # at least one row of each sign: networks take no empty tables
     count = max([1, *(max(sum(c.positive for c in cs), sum(not c.positive for c in cs))
                       for cs in clicks)])  # fmt: skip
+    if doubling:
+        count = 1 << (count - 1).bit_length()
     points = np.full((len(clicks), 2, count, 3), -1, np.float32)
     for own, given in zip(points, clicks, strict=True):
         used = [0, 0]
