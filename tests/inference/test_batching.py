@@ -257,6 +257,35 @@ def test_one_object_is_walked_both_ways_at_once(near):
     assert beside.largest("predict") == 2
 
 
+@pytest.mark.parametrize("near", [None, 10])
+@pytest.mark.parametrize("jump", [None, 5])
+def test_two_walks_that_meet_are_made_side_by_side(near, jump):
+    beside, alone = Beside(), Beside(is_asynchronous=False)
+    told = []
+    for model in (beside, alone):
+        session = Session(model, objects() if jump is None else without_plane(jump))
+        session.click((1, 23, 22))
+        session.click((10, 25, 23))
+        model.passes.clear()
+        change = session.propagate(near=near)
+        lines = [{**line, "t": 0} for line in session.journal.lines[1:]]
+        told.append((session.labels, change.stops, lines))
+    np.testing.assert_array_equal(told[0][0], told[1][0])
+    assert told[0][1:] == told[1][1:]
+    assert bool(told[0][1]) == (jump is not None)
+    # one after the other, they share no pass, but for the planes that are not between
+    assert beside.passes.count(("predict", 2)) >= 2
+    assert len(beside.passes) < 0.8 * len(alone.passes)
+
+
+def without_plane(index: int) -> Volume:
+    """The same without the objects on a plane, where walks end."""
+    volume = objects()
+    data = np.array(volume.data)
+    data[index] = 0
+    return Volume(data, spacing=volume.spacing)
+
+
 def test_a_device_encodes_the_next_plane_before_this_one_is_finished():
     for is_asynchronous in (True, False):
         model = Beside(is_asynchronous=is_asynchronous)

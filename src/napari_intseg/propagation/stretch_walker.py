@@ -42,6 +42,9 @@ SectionsOf = dict[int, tuple[CrossSection, ...]]
 Answered = tuple[Plane, Patch, float, int]
 """Plane, answer, confidence, and how much of the work has been done."""
 
+Passed = tuple[int, Patch, float]
+"""Index of a plane, a walk's answer, and its confidence."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _RestrainedAnswer:
@@ -111,8 +114,42 @@ class StretchWalker:
         self._cone = self._cone_from({})
         self._sections: SectionsOf = {} if sections is None else sections
 
-    def run(self) -> Iterator[Answered]:
-        """Yield plane, answer, confidence and how much has been done."""
+    def second(self) -> "StretchWalker | None":
+        """Return who makes the second of two walks that meet, at any time; None if it has to wait.
+
+        It waits where answers are corrected, which the first walk may do already, and where planes
+        are passed through.
+        """
+        left, right, stretch = self.stretch.left, self.stretch.right, self.stretch
+        if not self._is_between or stretch.earlier is not None or left is None or right is None:
+            return None
+        is_all = left.index + 1 == stretch.first and right.index - 1 == stretch.last
+        asks = self.request.settings.method == "neighbour"
+        return StretchWalker(self.request, stretch, self._sections) if is_all and asks else None
+
+    def walk_second(self) -> Iterator[Passed]:
+        """Yield what the second of two walks that meet answers."""
+        anchor, indices = self._sides[1]
+        assert anchor is not None
+        yield from self._pass(anchor, indices)
+
+    @property
+    def _sides(self) -> tuple[tuple[Anchor | None, range], tuple[Anchor | None, range]]:
+        """The anchors, with the planes walked from them; the first walk goes first."""
+        left = self.stretch.left, self.stretch.forward
+        right = self.stretch.right, self.stretch.backward
+        # the walk beside the plane that is wanted comes first
+        return (right, left) if self._comes_from_right else (left, right)
+
+    def run(self, second: Iterator[tuple[Passed, str]] | None = None) -> Iterator[Answered]:
+        """Yield plane, answer, confidence and how much has been done.
+
+        Parameters
+        ----------
+        second : iterator, optional
+            What `walk_second` of `second` yields, and the model's note with each; by default that
+            walk is made here.
+        """
         if self.request.settings.method == "interpolate":
             yield from self._filled(0, lost=False)
             return
@@ -124,12 +161,12 @@ class StretchWalker:
         ]
         # first: what an emptied plane speaks against must not lead the walks
         yield from self._closed()
-        sides = (left, self.stretch.forward), (right, self.stretch.backward)
         passed = 0
-        # the walk beside the plane that is wanted comes first
-        for anchor, indices in reversed(sides) if self._comes_from_right else sides:
+        for number, (anchor, indices) in enumerate(self._sides):
             if anchor is not None and indices:
-                for index, patch, sure in self._pass(anchor, indices):
+                told = second if number == 1 else None
+                walked = self._pass(anchor, indices) if told is None else self._told(told)
+                for index, patch, sure in walked:
                     if index in self.stretch:
                         both = self._met(index, patch, sure)
                         yield self._take(index, *both, passed + abs(index - anchor.index))
@@ -206,7 +243,11 @@ class StretchWalker:
             return set(indices[:neck])
         return set()
 
-    def _pass(self, anchor: Anchor, indices: range) -> Iterator[tuple[int, Patch, float]]:
+    def _told(self, walked: Iterator[tuple[Passed, str]]) -> Iterator[Passed]:
+        for found, self.note in walked:
+            yield found
+
+    def _pass(self, anchor: Anchor, indices: range) -> Iterator[Passed]:
         """Walk from an anchor until the object ends, or its correction has been carried."""
         neighbour = anchor.patch.mask(self.threshold)
         self._cone = self._cone_from({anchor.index: neighbour})

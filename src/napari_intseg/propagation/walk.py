@@ -10,7 +10,12 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.propagation.guard import Stop
 from napari_intseg.propagation.request import Walk, WalkSettings, with_memory
 from napari_intseg.propagation.stretch import Stretch
-from napari_intseg.propagation.stretch_walker import Answered, SectionsOf, StretchWalker
+from napari_intseg.propagation.stretch_walker import (
+    Answered,
+    Passed,
+    SectionsOf,
+    StretchWalker,
+)
 
 # answers of stretches that are ahead of their turn: logits of 1,000 objects of 128 x 128 pixels
 _AHEAD_BYTES = 64 << 20
@@ -114,7 +119,9 @@ class _StretchRun:
     ) -> None:
         self.stretch, self.passed, self.note = stretch, 0, ""
         self.worker = StretchWalker(request, stretch, sections)
-        self._answers = self.worker.run()
+        second = None if abreast is None else self.worker.second()
+        self.second = None if second is None else _SecondWalk(second, self.worker)
+        self._answers = self.worker.run(None if self.second is None else self.second.taken())
         self._near = 0 if request.near is None else request.near
         sides = [side.index for side in (stretch.left, stretch.right) if side is not None]
         self.away = min((abs(side - self._near) for side in sides), default=0)
@@ -123,7 +130,12 @@ class _StretchRun:
         self.is_ended = False
         self._abreast = abreast
         if abreast is not None:
-            abreast.runs.append(self)
+            abreast.runs += [self] if self.second is None else [self, self.second]
+
+    @property
+    def waits(self) -> bool:
+        """Whether it may need an answer of its second walk that is not there."""
+        return self.second is not None and not (self.second.ahead or self.second.is_ended)
 
     def next(self) -> Answered | None:
         """Return the next answer; None if there is none left."""
@@ -149,6 +161,44 @@ class _StretchRun:
         return sum(found[1].logits.nbytes for found, _ in self.ahead if found is not None)
 
 
+class _SecondWalk:
+    """The second of two walks that meet, made beside the first, whose `StretchRun` takes it over.
+
+    Parameters
+    ----------
+    walker : StretchWalker
+        Makes the walk.
+    first : StretchWalker
+        Takes its answers.
+    """
+
+    waits = False
+
+    def __init__(self, walker: StretchWalker, first: StretchWalker) -> None:
+        self._walker, self._first = walker, first
+        self._walked = walker.walk_second()
+        # with the model's notes; None: there are no more
+        self.ahead: deque[tuple[Passed, str] | None] = deque()
+        self.is_ended = False
+
+    def advance(self) -> None:
+        """Compute the next answer."""
+        found = next(self._walked, None)
+        self.is_ended = found is None
+        self.ahead.append(None if found is None else (found, self._walker.note))
+
+    def taken(self) -> Iterator[tuple[Passed, str]]:
+        """Yield the answers, which have been computed by then."""
+        while (found := self.ahead.popleft()) is not None:
+            yield found
+        self._first.stops += self._walker.stops
+
+    @property
+    def ahead_bytes(self) -> int:
+        """What answers that were not taken yet hold."""
+        return sum(found[0][1].logits.nbytes for found in self.ahead if found is not None)
+
+
 class _Abreast:
     """Stretches that are walked at the same time, so that a device answers them in one pass.
 
@@ -163,7 +213,7 @@ class _Abreast:
 
     def __init__(self, model: BatchedModel) -> None:
         self.model = model
-        self.runs: list[_StretchRun] = []
+        self.runs: list[_StretchRun | _SecondWalk] = []
 
     @classmethod
     def of(cls, requests: Sequence[Walk]) -> "_Abreast | None":
@@ -176,9 +226,15 @@ class _Abreast:
 
     def advance(self, wanted: _StretchRun) -> None:
         """Compute the next answer of a stretch, and one more of each that has room for it."""
+        if wanted.second is not None and wanted.waits:
+            self._advance(wanted.second)
+        self._advance(wanted)
+
+    def _advance(self, wanted: "_StretchRun | _SecondWalk") -> None:
         held, going = sum(run.ahead_bytes for run in self.runs), [wanted]
         for run in self.runs:
-            if run is not wanted and not run.is_ended and held < _AHEAD_BYTES:
+            is_ready = not (run is wanted or run.is_ended or run.waits)
+            if is_ready and held < _AHEAD_BYTES:
                 going.append(run)
         if len(going) == 1:
             wanted.advance()
