@@ -29,6 +29,8 @@ KEEPS = {  # answers that a click brings down, and bytes that it takes up for ea
     "fbrs-resnet34": (1, 8.1),
 }
 """Adapters whose image stays on the device from click to click."""
+ENCODED = ("bundled", "sam-vit-b", "sam-hq-vit-tiny", "efficient-sam-vitt", "sam2.1-tiny")
+"""Those that keep an encoding instead of the picture."""
 ANEW = ("iog", "dextr", "deepgrabcut", "fcanet", "forte")
 """Adapters that make another picture of every question, which has to travel."""
 
@@ -81,8 +83,10 @@ def test_a_picture_travels_as_bytes(counts, name):
 def test_main_memory_and_the_devices_are_counted_apart_and_the_devices_is_given_back(counts, name):
     found = counts[name]
     assert found["device_nbytes"] > 0
-    # the bundled network's maps are there alone; of others the processor has a copy to begin again
-    assert (found["nbytes"] == 0) == (name == "bundled")
+    # what was encoded is there alone; of pictures the processor has a copy to begin again
+    assert (found["nbytes"] == 0) == (name in ENCODED)
+    # whoever prepares goes on at once
+    assert found["prepare"]["down"] == 0
     assert found["left"] == 0
 
 

@@ -338,12 +338,14 @@ def data_signature(array: Array) -> str:
 
 def _packed(prepared: Prepared) -> bytes | None:
     payload: Any = prepared.payload
-    if not isinstance(payload, dict) or not all(
-        isinstance(value, np.ndarray) and not value.dtype.hasobject for value in payload.values()
-    ):
+    if not isinstance(payload, dict):
+        return None
+    # read once: they may have to come from a device
+    arrays = dict(payload.items())
+    if any(not isinstance(a, np.ndarray) or a.dtype.hasobject for a in arrays.values()):
         return None
     stream = io.BytesIO()
-    np.savez(stream, **{f"payload_{n}": a for n, a in payload.items()}, shape=prepared.shape)
+    np.savez(stream, **{f"payload_{n}": a for n, a in arrays.items()}, shape=prepared.shape)
     content = stream.getvalue()
     # before the content, so that it is checked before numpy parses anything
     return hashlib.sha256(content).digest() + content

@@ -1,5 +1,6 @@
 """SAM as a segmenter: which masks it offers, what it is fed, and what it says of bad weights."""
 
+import pickle
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_intseg.core.prompts import Box, Click, Prompts
-from napari_intseg.core.segmenter import Prepared, Query, mask_to_logits
+from napari_intseg.core.segmenter import Prepared, Query, Saving, mask_to_logits
 from napari_intseg.errors import MissingExtraError, WeightsError
 from napari_intseg.models import registry
 from napari_intseg.models.registry import load_model
@@ -35,7 +36,7 @@ from napari_intseg.models.sam.mask_decoder import (
     load_into,
     read_weights,
 )
-from napari_intseg.models.sam.sam import SamSegmenter, SamState, TinyEncoder
+from napari_intseg.models.sam.sam import DeviceArrays, SamSegmenter, SamState, TinyEncoder
 from napari_intseg.models.sam.square_frame import MASK_LOGIT, SquareFrame
 
 CPU = "cpu"
@@ -179,6 +180,50 @@ def test_thin_images_are_answered(net: PromptedNet, shape: tuple[int, int]) -> N
     answer = model.predict(Query(thin, Prompts((Click(0, 0),))))
     assert answer.logits.shape == shape
     assert np.isfinite(answer.logits).all()
+
+
+class Counted(dict):
+    """Tensors by name; counts how often one is looked up, which is what a way down begins with."""
+
+    looked_up = 0
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        self.looked_up += 1
+        return super().__getitem__(name)
+
+
+def test_an_embedding_on_a_device_comes_down_when_it_is_read_and_stays_down_once_it_left() -> None:
+    there = Counted(image=torch.arange(6.0).reshape(2, 3), early=torch.ones(4))
+    arrays = DeviceArrays(there)
+    assert list(arrays) == ["image", "early"]
+    assert there.looked_up == 0
+    np.testing.assert_array_equal(arrays["image"], there["image"].numpy())
+    there.looked_up = 0
+    copies = [dict(arrays), {**arrays}, dict(arrays.items()), pickle.loads(pickle.dumps(arrays))]
+    copies += [dict(zip(arrays, arrays.values(), strict=True))]
+    # two of each copy: nothing was kept in main memory meanwhile
+    assert there.looked_up == 2 * len(copies)
+    arrays.leave()
+    assert arrays.tensors is None
+    for one in (*copies, arrays):
+        np.testing.assert_array_equal(one["image"], there["image"].numpy())
+        np.testing.assert_array_equal(one["early"], np.ones(4))
+    assert type(copies[3]) is dict
+
+
+def test_what_was_embedded_leaves_a_device_whose_memory_is_wanted(
+    net: PromptedNet, prepared: Any
+) -> None:
+    model = SamSegmenter(net, "sam", device="cpu")
+    for give_up in (model.release, lambda: model.save_memory(Saving(half=True))):
+        there = DeviceArrays({n: torch.from_numpy(a) for n, a in prepared.payload.items()})
+        kept = Prepared(prepared.shape, there, 0, 1)
+        model._made.add(kept)
+        before = model.predict(Query(kept, ONE)).logits
+        give_up()
+        assert there.tensors is None
+        np.testing.assert_array_equal(model.predict(Query(kept, ONE)).logits, before)
+    model.release()
 
 
 def test_it_warms_up_gives_memory_back_and_goes_on(model: SamSegmenter, prepared: Any) -> None:

@@ -5,10 +5,11 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -21,7 +22,15 @@ from transformers.models.sam_hq.modeling_sam_hq import SamHQVisionEncoder
 
 from napari_intseg import __version__
 from napari_intseg.core.prompts import Box, Click, PromptKind, Prompts
-from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
+from napari_intseg.core.segmenter import (
+    Answer,
+    Array,
+    FloatArray,
+    Prepared,
+    Query,
+    Saving,
+    Traits,
+)
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import (
@@ -71,6 +80,54 @@ class SamState:
     chosen: int
 
 
+class DeviceArrays(dict[str, Array]):
+    """Arrays by name that are on a device, and come down when they are read.
+
+    So an embedding that is only asked about costs no way down, and is computed while the processor
+    goes on.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+        There.
+    """
+
+    def __init__(self, tensors: Embedding) -> None:
+        super().__init__(dict.fromkeys(tensors, np.empty(0)))
+        self.tensors: Embedding | None = tensors
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names; `dict` copies what there is of no class with its own iterator."""
+        return super().__iter__()
+
+    def __getitem__(self, name: str) -> Array:
+        """Return one of them."""
+        there = self.tensors
+        return super().__getitem__(name) if there is None else _down(there[name])
+
+    def items(self) -> Any:
+        """Return the names with the arrays, all brought down."""
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        """Return the arrays, all brought down."""
+        return [self[name] for name in self]
+
+    def leave(self) -> None:
+        """Bring them down for good: the device's memory is wanted."""
+        self.update(self.items())
+        self.tensors = None
+
+    def __reduce__(self) -> Any:
+        """Pickle the arrays."""
+        return dict, (dict(self.items()),)
+
+
+def _down(value: Tensor) -> Array:
+    found: Array = value.cpu().numpy()
+    return found
+
+
 class SamSegmenter(NetModel):
     """A SAM: an embedding once an image, then a decoder for each question.
 
@@ -115,6 +172,8 @@ class SamSegmenter(NetModel):
         # the decoder computes in float32, so the weights stay as they are
         self.hosted = OnDevice(net, chosen, dtype, views_px=SMALLER_PX, casts=False)
         self.multimask, self.feed_back = multimask, feed_back
+        # weakly: what nobody holds any more need not be brought down
+        self._made: WeakSet[Prepared] = WeakSet()
         self._signature: str | None = None
         self.traits = Traits(
             name,
@@ -136,7 +195,8 @@ class SamSegmenter(NetModel):
         Returns
         -------
         Prepared
-            Its payload is a dict of arrays, so that it can be kept on disk; the device has it, too.
+            Its payload is a dict of arrays, so that it can be kept on disk; on a device they come
+            down when they are read, or the device's memory is wanted.
 
         Raises
         ------
@@ -147,13 +207,35 @@ class SamSegmenter(NetModel):
             self.hosted.bring()
             side = side_for(self.hosted.saving.view_px)
             embedding = embed(self.hosted.net, image, self.hosted.device, self.hosted.dtype, side)
-            payload = {name: value.cpu().numpy() for name, value in embedding.items()}
-        size = sum(array.nbytes for array in payload.values())
-        shape = (image.shape[0], image.shape[1])
-        prepared = Prepared(shape, payload, size, self.hosted.device_bytes(size))
+        size = sum(value.element_size() * value.nelement() for value in embedding.values())
+        shape, there = (image.shape[0], image.shape[1]), self.hosted.device_bytes(size)
+        if not there:
+            return Prepared(shape, {name: _down(one) for name, one in embedding.items()}, size)
+        prepared = Prepared(shape, DeviceArrays(embedding), 0, there)
+        self._made.add(prepared)
         # it is there already: the first question need not upload it again
         self.hosted.on_device(prepared, lambda: embedding)
         return prepared
+
+    @property
+    def encodes_ahead(self) -> bool:
+        """Whether an image that is prepared early is embedded beside what the processor does."""
+        return self.is_asynchronous
+
+    def save_memory(self, saving: Saving) -> None:
+        """Give something up from now on; what was embedded waits in main memory."""
+        self._leave()
+        super().save_memory(saving)
+
+    def release(self) -> None:
+        """Return the device's memory; what was embedded waits in main memory."""
+        self._leave()
+        super().release()
+
+    def _leave(self) -> None:
+        for prepared in list(self._made):
+            prepared.payload.leave()
+        self._made.clear()
 
     def predict(self, query: Query) -> Answer:
         """Decode the answer to one query; several masks when a single click leaves it open.
