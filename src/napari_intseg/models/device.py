@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -273,6 +273,49 @@ def unpacked(packed: Array, like: Sequence[Tensor]) -> list[FloatArray]:
         found.append(values.reshape(tuple(one.shape)))
         start = stop
     return found
+
+
+class DeviceArrays(dict[str, Array]):
+    """Arrays by name that are on a device, and come down when they are read.
+
+    So an embedding that is only asked about costs no way down, and is computed while the processor
+    goes on.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+        There.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__(dict.fromkeys(tensors, np.empty(0)))
+        self.tensors: Mapping[str, Tensor] | None = tensors
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names; `dict` copies what there is of no class with its own iterator."""
+        return super().__iter__()
+
+    def __getitem__(self, name: str) -> Array:
+        """Return one of them."""
+        there = self.tensors
+        return super().__getitem__(name) if there is None else there[name].cpu().numpy()
+
+    def items(self) -> Any:
+        """Return the names with the arrays, all brought down."""
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        """Return the arrays, all brought down."""
+        return [self[name] for name in self]
+
+    def leave(self) -> None:
+        """Bring them down for good: the device's memory is wanted."""
+        self.update(self.items())
+        self.tensors = None
+
+    def __reduce__(self) -> Any:
+        """Pickle the arrays."""
+        return dict, (dict(self.items()),)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import Prepared, Query, Saving, mask_to_logits
 from napari_intseg.errors import MissingExtraError, WeightsError
 from napari_intseg.models import registry
+from napari_intseg.models.device import DeviceArrays
 from napari_intseg.models.registry import load_model
 from napari_intseg.testing import SegmenterContract, phantom_image
 
@@ -36,7 +37,7 @@ from napari_intseg.models.sam.mask_decoder import (
     load_into,
     read_weights,
 )
-from napari_intseg.models.sam.sam import DeviceArrays, SamSegmenter, SamState, TinyEncoder
+from napari_intseg.models.sam.sam import SamSegmenter, SamState, TinyEncoder
 from napari_intseg.models.sam.square_frame import MASK_LOGIT, SquareFrame
 
 CPU = "cpu"

@@ -5,7 +5,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.device import (
+    DeviceArrays,
     Precision,
     choose_device,
     choose_precision,
@@ -78,54 +79,6 @@ class SamState:
 
     low: FloatArray
     chosen: int
-
-
-class DeviceArrays(dict[str, Array]):
-    """Arrays by name that are on a device, and come down when they are read.
-
-    So an embedding that is only asked about costs no way down, and is computed while the processor
-    goes on.
-
-    Parameters
-    ----------
-    tensors : mapping of str to Tensor
-        There.
-    """
-
-    def __init__(self, tensors: Embedding) -> None:
-        super().__init__(dict.fromkeys(tensors, np.empty(0)))
-        self.tensors: Embedding | None = tensors
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the names; `dict` copies what there is of no class with its own iterator."""
-        return super().__iter__()
-
-    def __getitem__(self, name: str) -> Array:
-        """Return one of them."""
-        there = self.tensors
-        return super().__getitem__(name) if there is None else _down(there[name])
-
-    def items(self) -> Any:
-        """Return the names with the arrays, all brought down."""
-        return [(name, self[name]) for name in self]
-
-    def values(self) -> Any:
-        """Return the arrays, all brought down."""
-        return [self[name] for name in self]
-
-    def leave(self) -> None:
-        """Bring them down for good: the device's memory is wanted."""
-        self.update(self.items())
-        self.tensors = None
-
-    def __reduce__(self) -> Any:
-        """Pickle the arrays."""
-        return dict, (dict(self.items()),)
-
-
-def _down(value: Tensor) -> Array:
-    found: Array = value.cpu().numpy()
-    return found
 
 
 class SamSegmenter(NetModel):
@@ -210,7 +163,9 @@ class SamSegmenter(NetModel):
         size = sum(value.element_size() * value.nelement() for value in embedding.values())
         shape, there = (image.shape[0], image.shape[1]), self.hosted.device_bytes(size)
         if not there:
-            return Prepared(shape, {name: _down(one) for name, one in embedding.items()}, size)
+            return Prepared(
+                shape, {name: one.cpu().numpy() for name, one in embedding.items()}, size
+            )
         prepared = Prepared(shape, DeviceArrays(embedding), 0, there)
         self._made.add(prepared)
         # it is there already: the first question need not upload it again
