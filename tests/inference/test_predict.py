@@ -517,6 +517,15 @@ def test_what_is_drawn_is_asked_about_twice_again(given: Prompts, asked: int) ->
     assert answer.patch.logits.max() == 8 + asked - 1
 
 
+def test_a_small_slice_is_shown_coarser_unless_that_is_refused() -> None:
+    sizes = []
+    for options in (Options(), Options(coarser=False), Options.published()):
+        model = Recorder(zoom_in=ZoomIn(target_size=128, coarser=4))
+        ask(model, np.full((16, 16), 90, np.uint8), Click(3, 3), options=options)
+        sizes.append(model.queries[0].prepared.shape[0])
+    assert sizes == [64, 128, 128]
+
+
 @pytest.mark.parametrize("option", ["cascade", "published", "trait"])
 def test_an_answer_is_not_refined(option: str) -> None:
     model, gains = Surer(cascade=option != "trait"), Surer(cascade=True)

@@ -103,6 +103,31 @@ def test_later_clicks_see_the_same_crop_finer() -> None:
     assert look(zoom, SHAPE, clicks(*given[:2]), prev, fine.kept).seen == kept
 
 
+def test_a_small_slice_is_enlarged_no_more_than_its_object_needs() -> None:
+    shape, zoom = (40, 51), ZoomIn(min_crop_size=128, fine_size=512, fine_clicks=2, coarser=6)
+    given = ((20, 20), (21, 21))
+
+    def side(zoom: ZoomIn, size: int | None, count: int) -> int:
+        prev = None if size is None else square(9, 9, size, shape)
+        return max(look(zoom, shape, clicks(*given[:count]), prev, None).seen.out_shape)
+
+    # six times while nothing is known, then 96 px of the view for the object, at least four times;
+    # in steps of 64
+    assert [side(zoom, size, 1) for size in (None, 24, 22, 12, 4)] == [320, 192, 192, 384, 400]
+    assert [side(zoom, size, 2) for size in (24, 12, 4)] == [192, 384, 512]
+    free = replace(zoom, coarser=None)
+    assert [side(free, size, 2) for size in (24, 4)] == [512, 512]
+    (view,) = first_views(replace(zoom, narrower=(0.75,)), shape, clicks((20, 20)), None)
+    assert max(view.out_shape) == 256
+
+
+def test_large_crops_are_enlarged_as_they_were() -> None:
+    zoom = ZoomIn(min_crop_size=128, fine_size=512, fine_clicks=1)
+    given, prev = clicks((150, 150)), square(140, 140, 30)
+    seen = look(zoom, SHAPE, given, prev, None)
+    assert look(replace(zoom, coarser=6), SHAPE, given, prev, None) == seen
+
+
 def test_the_last_row_of_a_crop_counts_as_outside() -> None:
     zoom = ZoomIn(min_crop_size=50)
     prev = square(100, 100, 100)

@@ -48,6 +48,11 @@ def model():
     return Bundled(read_traits("random", {}), random_net(), device="cpu")
 
 
+def test_other_networks_are_enlarged_as_they_were_measured():
+    assert read_traits("x", {}).zoom_in.coarser == 6
+    assert read_traits("x", {"architecture": "another"}).zoom_in.coarser is None
+
+
 def test_views_that_are_filled_up_to_one_size_share_a_pass(model):
     rng = np.random.default_rng(0)
     shapes = [(60, 90), (64, 96), (33, 70)]

@@ -42,6 +42,10 @@ class ZoomIn:
         The first question on a slice is asked on windows of these shares of its sides as well, one
         after the other, round what was clicked; see `predict.is_steadier`. Later crops may then be
         smaller than `min_crop_size`.
+    coarser : float or None, default None
+        A view is enlarged at most so many times while the object is not known, so that its longer
+        side may be less than `target_size` and `fine_size`; once it is, until it has 96 pixels of
+        the view, and four times in any case. None: no limit.
 
     References
     ----------
@@ -60,6 +64,7 @@ class ZoomIn:
     fine_size: int | None = None
     fine_clicks: int = 4
     narrower: tuple[float, ...] = ()
+    coarser: float | None = None
 
 
 FloatArray = NDArray[np.float32]

@@ -91,6 +91,8 @@ class Options:
         Ask once more, with a fresh crop, where a mask touches the edge of the view.
     narrower : bool, default True
         Ask a first question on narrower views too, and take a steadier answer; see `is_steadier`.
+    coarser : bool, default True
+        Enlarge a small slice no more than a model with `ZoomIn.coarser` wants.
     partial : bool, default True
         A negative click off the middle of a mask takes a part of it away; see `steady_point`.
     cascade : bool, default True
@@ -129,6 +131,7 @@ class Options:
     look_again: bool = True
     obey: bool = True
     narrower: bool = True
+    coarser: bool = True
     partial: bool = True
     several: bool = False
     # off: on GrabCut it costs .08 clicks (NoC@90, docs/results.md)
@@ -140,7 +143,7 @@ class Options:
     @classmethod
     def published(cls, *args: Any, **kwargs: Any) -> "Options":
         """Return options without what was added to the published predictors."""
-        new = ("denoise", "look_again", "obey", "narrower", "partial", "cascade")
+        new = ("denoise", "look_again", "obey", "narrower", "coarser", "partial", "cascade")
         off = dict.fromkeys(new, False)
         return cls(*args, **{**off, **kwargs})
 
@@ -150,6 +153,9 @@ class Options:
         Views are no larger than there is memory for.
         """
         traits, longer_side_px = model.traits, self.longer_side_px
+        zoom_in = traits.zoom_in if self.zoom_in == "model" else self.zoom_in
+        if zoom_in is not None and not self.coarser:
+            zoom_in = replace(zoom_in, coarser=None)
         if longer_side_px == "model":
             longer_side_px = traits.longer_side_px
         limit_px = saving_of(model).view_px
@@ -157,7 +163,7 @@ class Options:
             longer_side_px = min(limit_px, longer_side_px or limit_px)
         return Resolved(
             self.intensity,
-            traits.zoom_in if self.zoom_in == "model" else self.zoom_in,
+            zoom_in,
             (False, True) if (traits.flip if self.flip == "model" else self.flip) else (False,),
             longer_side_px,
             self.local,
@@ -525,6 +531,10 @@ class _SliceQuestion:
     def _drawn(self, answer: SliceAnswer) -> Patch:
         """Return the mask of an answer drawn in tiles, on edges and in one place."""
         patch, options, threshold = answer.patch, self.options, self.model.traits.threshold
+
+        def coloured(rows: slice, cols: slice) -> FloatArray:
+            return self.seen.intensity.to_rgb(self.seeing.read(rows, cols))
+
         if options.tiles is not None:
             patch = in_tiles(
                 self._in_tile, patch, answer.seen, self.prompts, options.tiles, threshold=threshold
@@ -532,20 +542,10 @@ class _SliceQuestion:
         if options.regional and self.guide is not None:
             patch = in_region(self._in_tile, patch, self.prompts)
         if options.level_set is not None:
-            patch = evolve(
-                patch,
-                lambda rows, cols: self.seen.intensity.to_rgb(self.seeing.read(rows, cols)),
-                threshold=threshold,
-                settings=options.level_set,
-            )
+            patch = evolve(patch, coloured, threshold=threshold, settings=options.level_set)
         if options.graph_cut is not None:
-            patch = cut(
-                patch,
-                lambda rows, cols: self.seen.intensity.to_rgb(self.seeing.read(rows, cols)),
-                self.prompts.clicks,
-                threshold=threshold,
-                settings=options.graph_cut,
-            )
+            given, settings = self.prompts.clicks, options.graph_cut
+            patch = cut(patch, coloured, given, threshold=threshold, settings=settings)
         if options.local and self.guide is not None and self.prompts.clicks:
             patch = keep_elsewhere(patch, self.guide, self.prompts.clicks[-1], threshold)
         return patch

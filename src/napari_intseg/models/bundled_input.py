@@ -21,6 +21,10 @@ NARROWER = (0.75, 0.5)
 """Windows in which a first click is asked about beside the whole slice, as shares of its sides: an
 organ of a body slice is too small for the network on the whole of it (docs/results.md)."""
 
+COARSER = 6.0
+"""So many times a view is enlarged at most before the object is known. Slices of hippocampi, 50 px
+high, were shown ten times as large as they are, which is blur (docs/results.md)."""
+
 # not tuned for use: it has to be what training spreads by, or the network sees what it never learnt
 NARROW = 0.35
 """Views whose values cover less than this are spread."""
@@ -71,6 +75,7 @@ def _traits(name: str, told: Any, metadata: Any) -> Traits:
         fine_size=int(told["fine_size"]) if "fine_size" in told else None,
         fine_clicks=int(told.get("fine_clicks", 4)),
         narrower=tuple(float(share) for share in told.get("narrower", NARROWER)),
+        coarser=float(told.get("coarser", COARSER)) if is_measured else None,
     )
     return Traits(
         name,

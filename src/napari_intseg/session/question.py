@@ -69,7 +69,7 @@ class Setup:
         What each channel is shown in; see `resolve_intensity`.
     context : int
         Planes before and behind that the model sees as channels; see `SliceReader`.
-    denoise, look_again, obey, narrower, partial, several, local, regional, cascade : bool
+    denoise, look_again, obey, narrower, coarser, partial, several, local, regional, cascade : bool
         See `Options`.
     level_set : LevelSet or None
         See `Options`.
@@ -103,6 +103,7 @@ class Setup:
     obey: bool = True
     follow_neighbours: bool = True
     narrower: bool = True
+    coarser: bool = True
     partial: bool = True
     several: bool = False
     local: bool = False
@@ -132,6 +133,7 @@ class Setup:
             tiles=self.tiles, denoise=self.denoise, look_again=self.look_again, obey=self.obey,
             narrower=self.narrower, partial=self.partial, several=self.several, local=self.local,
             regional=self.regional, level_set=self.level_set, cascade=self.cascade,
+            coarser=self.coarser,
         )  # fmt: skip
 
     @property
@@ -186,6 +188,7 @@ class SessionSettings(TypedDict, total=False):
     obey: bool
     follow_neighbours: bool
     narrower: bool
+    coarser: bool
     partial: bool
     cascade: bool
     several: bool

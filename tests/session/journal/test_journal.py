@@ -179,7 +179,7 @@ def test_what_was_done_before_views_were_denoised_is_done_as_then(bright):
     replayed = replay(read_journal(FIRST), lambda _: Volume(DATA), lambda _: bright(kinds=KINDS))
     setup = replayed.sessions[0].setup
     assert (setup.denoise, setup.look_again, setup.obey) == (False, False, False)
-    assert (setup.narrower, setup.partial, setup.cascade) == (False, False, False)
+    assert (setup.narrower, setup.partial, setup.cascade, setup.coarser) == (False,) * 4
     deep = replay(
         read_journal(FIRST), lambda _: Volume(DATA.astype(np.int16)), lambda _: bright(kinds=KINDS)
     )
@@ -195,7 +195,7 @@ def test_whether_views_are_denoised_is_written_down(bright):
     assert replayed.differences == ()
     setup = replayed.sessions[0].setup
     assert (setup.denoise, setup.look_again, setup.obey) == (False, True, True)
-    assert (setup.narrower, setup.partial, setup.cascade) == (True, True, True)
+    assert (setup.narrower, setup.partial, setup.cascade, setup.coarser) == (True,) * 4
 
 
 def test_what_was_done_before_first_clicks_had_narrower_views_is_done_as_then(bright):

@@ -181,7 +181,9 @@ class _Player:
             # a journal that lacks a setting is from before there was one: it is replayed without it
             setup |= dict.fromkeys(new, False)
             setup["window"] = _window_then(setup.get("window"), self.volume_of(time))
-        later = ("narrower", "partial", "keep_answers", "compete", "cascade", "others")
+        later = (
+            "narrower", "partial", "keep_answers", "compete", "cascade", "others", "coarser",
+        )  # fmt: skip
         # likewise for what came one after the other since
         setup = dict.fromkeys(later, False) | setup
         # settings of a later version that this one does not know are left out
