@@ -517,7 +517,7 @@ def test_what_is_drawn_is_asked_about_twice_again(given: Prompts, asked: int) ->
     assert answer.patch.logits.max() == 8 + asked - 1
 
 
-def test_a_small_slice_is_shown_coarser_unless_that_is_refused() -> None:
+def test_a_tiny_slice_is_shown_coarser_unless_that_is_refused() -> None:
     sizes = []
     for options in (Options(), Options(coarser=False), Options.published()):
         model = Recorder(zoom_in=ZoomIn(target_size=128, coarser=4))

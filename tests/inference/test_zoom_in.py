@@ -103,7 +103,7 @@ def test_later_clicks_see_the_same_crop_finer() -> None:
     assert look(zoom, SHAPE, clicks(*given[:2]), prev, fine.kept).seen == kept
 
 
-def test_a_small_slice_is_enlarged_no_more_than_its_object_needs() -> None:
+def test_a_tiny_slice_is_enlarged_no_more_than_its_object_needs() -> None:
     shape, zoom = (40, 51), ZoomIn(min_crop_size=128, fine_size=512, fine_clicks=2, coarser=6)
     given = ((20, 20), (21, 21))
 
@@ -121,11 +121,12 @@ def test_a_small_slice_is_enlarged_no_more_than_its_object_needs() -> None:
     assert max(view.out_shape) == 256
 
 
-def test_large_crops_are_enlarged_as_they_were() -> None:
+def test_larger_slices_are_enlarged_as_they_were() -> None:
     zoom = ZoomIn(min_crop_size=128, fine_size=512, fine_clicks=1)
-    given, prev = clicks((150, 150)), square(140, 140, 30)
-    seen = look(zoom, SHAPE, given, prev, None)
-    assert look(replace(zoom, coarser=6), SHAPE, given, prev, None) == seen
+    for shape in (SHAPE, (50, 59)):
+        given, prev = clicks((15, 15)), square(10, 10, 30, shape)
+        seen = look(zoom, shape, given, prev, None)
+        assert look(replace(zoom, coarser=6), shape, given, prev, None) == seen
 
 
 def test_the_last_row_of_a_crop_counts_as_outside() -> None:

@@ -43,9 +43,10 @@ class ZoomIn:
         after the other, round what was clicked; see `predict.is_steadier`. Later crops may then be
         smaller than `min_crop_size`.
     coarser : float or None, default None
-        A view is enlarged at most so many times while the object is not known, so that its longer
-        side may be less than `target_size` and `fine_size`; once it is, until it has 96 pixels of
-        the view, and four times in any case. None: no limit.
+        A view of a tiny slice, at most 58 pixels a side, is enlarged at most so many times while
+        the object is not known, so that its longer side may be less than `target_size` and
+        `fine_size`; once it is, until it has 96 pixels of the view, and four times in any case.
+        None: no limit.
 
     References
     ----------

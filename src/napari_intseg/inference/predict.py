@@ -92,7 +92,7 @@ class Options:
     narrower : bool, default True
         Ask a first question on narrower views too, and take a steadier answer; see `is_steadier`.
     coarser : bool, default True
-        Enlarge a small slice no more than a model with `ZoomIn.coarser` wants.
+        Enlarge a tiny slice no more than a model with `ZoomIn.coarser` wants.
     partial : bool, default True
         A negative click off the middle of a mask takes a part of it away; see `steady_point`.
     cascade : bool, default True

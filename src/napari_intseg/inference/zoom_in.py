@@ -19,6 +19,10 @@ _LEAST_PX = 32
 # nuclei and cell walls lost (IoU after three clicks .859 to .799, after five .755 to .710); without
 # such a bound, organs (.858 to .790).
 _LEAST_OF_VIEW = 1.5
+TINY_PX = 58
+"""Slices up to this side are enlarged less; see `ZoomIn.coarser`. Of those of 60 to 128 px some
+gained and some lost (docs/results.md)."""
+
 # an object that is known is enlarged until it has so many pixels of the view along a side, and so
 # many times in any case. Measured with 64, 80 and 96 px on slices of 35 to 100 px; with 64 cords of
 # 10 px lose (docs/results.md)
@@ -88,12 +92,12 @@ def look(
             return Look(whole, kept)
         box = whole.box
     if kept is None or not zoom.keep_crop or _is_outdated(zoom, kept.box, box, prompts):
-        kept = View(*box, target_shape(zoom, box), shape)
+        kept = View(*box, target_shape(zoom, box, shape), shape)
     if zoom.fine_size is not None:
         if len(prompts.clicks) >= zoom.fine_clicks:
             zoom = replace(zoom, target_size=zoom.fine_size)
         # the same crop, seen larger or smaller: a finer view is no reason to lose it
-        kept = View(*kept.box, target_shape(zoom, kept.box), shape)
+        kept = View(*kept.box, target_shape(zoom, kept.box, shape), shape)
     return Look(kept, kept)
 
 
@@ -120,7 +124,7 @@ def first_views(
         )
         holds_rows = box[0] <= row0 and row1 <= box[1]
         if box != whole and holds_rows and box[2] <= col0 and col1 <= box[3]:
-            views.append(View(*box, target_shape(zoom, box), shape))
+            views.append(View(*box, target_shape(zoom, box, shape), shape))
     return tuple(views)
 
 
@@ -190,14 +194,14 @@ def propose(
     return (*_expand(zoom, known[:2], shape[0]), *_expand(zoom, known[2:], shape[1]))
 
 
-def target_shape(zoom: ZoomIn, box: Box) -> tuple[int, int]:
-    """Return the size in which a crop is given to the model."""
+def target_shape(zoom: ZoomIn, box: Box, of: tuple[int, int]) -> tuple[int, int]:
+    """Return the size in which a crop of a slice, ``(H, W)`` as `of`, is given to the model."""
     shape = box[1] - box[0], box[3] - box[2]
     if zoom.target_size is None:
         return shape
     if isinstance(zoom.target_size, int):
         size = zoom.target_size
-        if zoom.coarser is not None:
+        if zoom.coarser is not None and max(of) <= TINY_PX:
             # more is nothing but blur, and a small object fills the view as few did in training; in
             # steps, so that an object that grows a little finds its view prepared
             size = min(size, max(1, round(zoom.coarser * max(shape) / _STEP_PX)) * _STEP_PX)

@@ -22,8 +22,8 @@ NARROWER = (0.75, 0.5)
 organ of a body slice is too small for the network on the whole of it (docs/results.md)."""
 
 COARSER = 6.0
-"""So many times a view is enlarged at most before the object is known. Slices of hippocampi, 50 px
-high, were shown ten times as large as they are, which is blur (docs/results.md)."""
+"""So many times a tiny slice is enlarged at most before the object is known. Slices of hippocampi
+were shown ten times as large as they are, which is blur (docs/results.md)."""
 
 # not tuned for use: it has to be what training spreads by, or the network sees what it never learnt
 NARROW = 0.35
