@@ -189,6 +189,11 @@ class OnDevice:
         self._there: WeakKeyDictionary[Prepared, Any] | None = None
         self.settle()
 
+    @property
+    def is_asynchronous(self) -> bool:
+        """Whether it computes beside the processor, several questions nearly as fast as one."""
+        return self.device.type != "cpu"
+
     @classmethod
     def quick(
         cls,
@@ -448,7 +453,7 @@ class NetModel:
     @property
     def is_asynchronous(self) -> bool:
         """Whether it computes beside the processor, several questions nearly as fast as one."""
-        return self.hosted.device.type != "cpu"
+        return self.hosted.is_asynchronous
 
     @property
     def savings(self) -> tuple[Saving, ...]:

@@ -442,7 +442,9 @@ class Ritm(NetModel):
         self.hosted.bring()
         images = [self._image(query.prepared) for query in queries]
         # few counts of clicks, so that what was recorded of one serves others
-        table = pack_clicks([q.prompts.clicks for q in queries], doubling=self.is_asynchronous)
+        table = pack_clicks(
+            [q.prompts.clicks for q in queries], doubling=self.hosted.is_asynchronous
+        )
         points = upload(table, self.hosted.device)
         image = images[0] if len(images) == 1 else torch.cat(images)
         return image, points, self._before(queries)

@@ -367,7 +367,7 @@ def _read(rdf: Path) -> Mapping[str, Any]:
 def _loader(safe: Any) -> Any:
     """Return YAML's safe loader, which makes plain values alone, with each name taken once."""
 
-    class Loader(safe):  # type: ignore[misc, unused-ignore]
+    class _NamedOnce(safe):  # type: ignore[misc, unused-ignore]
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             # "<<" stands for what another mapping says, which the one that follows may replace
             own = [pair for pair in node.value if pair[0].value != "<<"]
@@ -375,7 +375,7 @@ def _loader(safe: Any) -> Any:
             made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
             return made
 
-    return Loader
+    return _NamedOnce
 
 
 def _onnx_of(told: Mapping[str, Any], rdf: Path) -> Path:

@@ -175,7 +175,7 @@ class SamSegmenter(NetModel):
     @property
     def encodes_ahead(self) -> bool:
         """Whether an image that is prepared early is embedded beside what the processor does."""
-        return self.is_asynchronous
+        return self.hosted.is_asynchronous
 
     def save_memory(self, saving: Saving) -> None:
         """Give something up from now on; what was embedded waits in main memory."""
