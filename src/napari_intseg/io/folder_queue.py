@@ -1,6 +1,7 @@
 """Images of a folder worked through one by one; what is done is written down beside the labels."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -116,17 +117,38 @@ class ImageQueue:
         objects = sum(one.objects for one in timed)
         return sum(one.seconds for one in timed) / objects if objects else None
 
-    def labels_of(self, item: QueueItem) -> Path:
-        """Return where an image's labels are, or will be.
+    def labels_of(self, item: QueueItem, time: int | None = None) -> Path:
+        """Return where an image's labels are, or will be; of a time series, those of a time point.
 
         In the image's own format where that holds labels and geometry; pictures get PNG, DICOM
         NIfTI.
         """
+        stem, ending = self._parts(item)
+        at = "" if time is None else f"_t{time:03d}"
+        return self.labels / f"{stem}{at}{LABELS}{ending}"
+
+    def labels_in(self, item: QueueItem) -> dict[int | None, Path]:
+        """Return an image's files of labels that are there, by time point; None: without one."""
+        whole = self.labels_of(item)
+        found: dict[int | None, Path] = {None: whole} if whole.exists() else {}
+        stem, ending = self._parts(item)
+        of_time = re.compile(f"{re.escape(stem)}_t(\\d{{3,9}}){LABELS}{re.escape(ending)}")
+        # an image of the folder may be named as a time point of this one
+        others = {self.labels_of(one) for one in self._items}
+        for path in sorted(self.labels.iterdir()) if self.labels.is_dir() else ():
+            match = of_time.fullmatch(path.name)
+            if match and path not in others:
+                found[int(match[1])] = path
+        return found
+
+    @staticmethod
+    def _parts(item: QueueItem) -> tuple[str, str]:
+        """Return an image's name without its ending, and the ending that its labels get."""
         ending = ending_of(item.path) or ".dcm"
         stem = item.path.name
         if ending and stem.lower().endswith(ending):
             stem = stem[: -len(ending)]
-        return self.labels / f"{stem}{LABELS}{_LOSSY.get(ending, ending)}"
+        return stem, _LOSSY.get(ending, ending)
 
     def go(self, step: int) -> QueueItem:
         """Go to the next open image (1), or the one before, whatever its state (-1).

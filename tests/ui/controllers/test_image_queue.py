@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox
 from scipy.ndimage import distance_transform_edt
@@ -113,6 +114,72 @@ def test_another_day_goes_on_with_numbers_as_they_were(
     assert imread(folder / "a_labels.tif")[36, 46] == 7
     assert work.queue.items[0].state == "done", "it stays what it was"
     assert not said.failures
+
+
+@pytest.fixture
+def series(tmp_path, squares):
+    """A time series of three, and an image after it."""
+    times = np.stack([np.roll(squares, 2 * time, axis=1) for time in range(3)])
+    tifffile.imwrite(tmp_path / "a.tif", times, imagej=True, metadata={"axes": "TYX"})
+    imsave(tmp_path / "b.tif", squares, check_contrast=False)
+    return tmp_path
+
+
+def test_every_time_point_of_a_series_is_saved_and_comes_again(
+    controller, work, series, shown, settle, said
+):
+    work.open(series)
+    shown("a")
+    click(controller, settle, (0, 20, 20))
+    controller.viewer.dims.set_point(0, 2)
+    controller.image_controller.points.add((2, 45, 60))
+    settle()
+    labels = np.array(controller.image_controller.labels.data)
+    assert [bool(one.any()) for one in labels] == [True, False, True]
+    work.done()
+    shown("b")
+    for time in (0, 2):
+        np.testing.assert_array_equal(imread(series / f"a_t{time:03d}_labels.tif"), labels[time])
+    assert not (series / "a_t001_labels.tif").exists()
+    assert work.queue.items[0].objects == len(np.unique(labels)) - 1
+    work.close()
+    controller.viewer.layers.clear()
+    # another day
+    work.open(series)
+    assert [item.path.name for item in work.queue.items] == ["a.tif", "b.tif"]
+    shown("b")
+    work.previous()
+    shown("a")
+    settle()
+    np.testing.assert_array_equal(controller.image_controller.labels.data, labels)
+    controller.viewer.dims.set_point(0, 1)
+    controller.image_controller.points.add((1, 45, 60))
+    settle()
+    more = np.array(controller.image_controller.labels.data)
+    work.next()
+    shown("b")
+    for time in range(3):
+        np.testing.assert_array_equal(imread(series / f"a_t{time:03d}_labels.tif"), more[time])
+    assert not said.failures
+
+
+def test_a_skipped_series_comes_again_with_all_its_time_points(
+    controller, work, series, shown, settle
+):
+    work.open(series)
+    shown("a")
+    click(controller, settle, (0, 20, 20))
+    controller.viewer.dims.set_point(0, 1)
+    controller.image_controller.points.add((1, 20, 20))
+    settle()
+    labels = np.array(controller.image_controller.labels.data)
+    work.skip()
+    shown("b")
+    assert not list(series.glob("*_labels*"))
+    work.choose(0)
+    shown("a")
+    settle()
+    np.testing.assert_array_equal(controller.image_controller.labels.data, labels)
 
 
 def test_what_is_not_worked_on_is_not_done(controller, work, folder, shown, settle, said):

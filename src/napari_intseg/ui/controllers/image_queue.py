@@ -3,15 +3,15 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Layer
 
-from napari_intseg.core.segmenter import Segmenter
+from napari_intseg.core.segmenter import Array, Segmenter
 from napari_intseg.errors import DataError, FileError, IntSegError
 from napari_intseg.io.folder_queue import ImageQueue, QueueItem, State
 from napari_intseg.io.hooks import LayerData, read_layers
@@ -26,7 +26,6 @@ from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, told
 
 _log = logging.getLogger(__name__)
 
-_PLACED = ("scale", "translate", "affine", "units", "axis_labels")
 _AHEAD = "next image of the queue"
 _DOUBT = "doubt of an image of the queue"
 _LAST = Message("That was the last image: all are done or skipped.")
@@ -62,12 +61,12 @@ class QueueWork:
         self._opened_at: float | None = None
         self._ahead: tuple[Path, list[LayerData]] | None = None
         # labels of another day, until there is a model
-        self._earlier: Labels | None = None
-        # the file of labels as it was when its image came: only that one is replaced
-        self._replaces: _Signature | None = None
+        self._earlier: _Earlier | None = None
+        # the files of labels as they were when their image came: only those are replaced
+        self._replaces: dict[Path, _Signature] = {}
         self._writing: set[Path] = set()
         # labels that were skipped or could not be written, by where they belong
-        self._unsaved: dict[Path, LayerData] = {}
+        self._unsaved: dict[Path, Array] = {}
         # how far the work was when the labels of another day had come; None without any
         self._as_opened: dict[int, int] | None = None
         # what is told together with the next image, which would replace it
@@ -291,7 +290,7 @@ class QueueWork:
             return False
         image_controller = self.image_controller
         if image_controller is not None and self._is_changed(image_controller):
-            self._unsaved[queue.labels_of(queue.current)] = _copied(image_controller)
+            self._unsaved[queue.labels_of(queue.current)] = np.array(image_controller.labels.data)
             self._note = Message(
                 "{name} is skipped: what was done on it is not saved, but kept until the window "
                 "closes. Open it from All images to go on with it.",
@@ -315,10 +314,10 @@ class QueueWork:
         """Write labels and record; return whether that could be begun."""
         queue = self.queue
         assert queue is not None
-        image_controller, seconds = self.image_controller, self._seconds()
+        image_controller, seconds, item = self.image_controller, self._seconds(), queue.current
         try:
-            path = queue.labels_of(queue.current)
-            if image_controller is not None and self._is_of_others(path):
+            paths = {} if image_controller is None else self._paths(queue, image_controller)
+            if any(self._is_of_others(path) for path in paths.values()):
                 return False
             # noted at once: `_written` takes it back if the labels could not be written
             queue.mark(state, seconds=seconds)
@@ -326,20 +325,36 @@ class QueueWork:
             self._controller.signals.failed.emit(told(err))
             return False
         if image_controller is not None:
-            kept = _copied(image_controller)
-            work = partial(
-                _write, labels_job(self._controller, image_controller, path), kept[0], path
-            )
-            self._writing.add(path)
-            self._controller.worker.submit(
-                work, partial(self._written, queue, queue.current.path, kept)
-            )
+            kept = np.array(image_controller.labels.data)
+            jobs = {
+                path: labels_job(self._controller, image_controller, path, time)
+                for time, path in paths.items()
+            }
+            self._writing.update(paths.values())
+            done = partial(self._written, queue, item.path, kept, tuple(jobs))
+            self._controller.worker.submit(partial(_write, jobs, kept), done)
         return True
+
+    def _paths(
+        self, queue: ImageQueue, image_controller: ImageController
+    ) -> dict[int | None, Path]:
+        """Return where labels are written: of a time series, of each time point that has some.
+
+        A file that is emptied counts as well.
+        """
+        item, image_axes = queue.current, image_controller.image_axes
+        if image_axes.n_times is None:
+            return {None: queue.labels_of(item)}
+        by_time = np.moveaxis(
+            np.asarray(image_controller.labels.data), image_axes.grid.index("t"), 0
+        )
+        paths = ((time, queue.labels_of(item, time)) for time in range(image_axes.n_times))
+        return {time: path for time, path in paths if path in self._replaces or by_time[time].any()}
 
     def _is_of_others(self, path: Path) -> bool:
         """Tell of labels that the work here did not begin with, and so must not replace."""
         now = _signature(path)
-        if now is None or path in self._writing or now == self._replaces:
+        if now is None or path in self._writing or now == self._replaces.get(path):
             return False
         self._controller.signals.failed.emit(
             Message(
@@ -351,14 +366,19 @@ class QueueWork:
         return True
 
     def _written(
-        self, queue: ImageQueue, image: Path, kept: LayerData, outcome: Outcome[tuple[int, str]]
+        self,
+        queue: ImageQueue,
+        image: Path,
+        kept: Array,
+        paths: tuple[Path, ...],
+        outcome: Outcome[tuple[int, str]],
     ) -> None:
         """Count an image whose labels could not be written as not done, and keep them."""
         index = next(i for i, one in enumerate(queue.items) if one.path == image)
-        path = queue.labels_of(queue.items[index])
-        self._writing.discard(path)
+        whole = queue.labels_of(queue.items[index])
+        self._writing.difference_update(paths)
         if outcome.value is None:
-            self._unsaved[path] = kept
+            self._unsaved[whole] = kept
             queue.mark("open", index=index)
             self._tell(Outcome(None, outcome.error))
             self._controller.signals.message.emit(
@@ -370,10 +390,10 @@ class QueueWork:
             return
         count, words = outcome.value
         queue.mark(queue.items[index].state, objects=count, index=index)
-        self._unsaved.pop(path, None)
+        self._unsaved.pop(whole, None)
         is_here = queue is self.queue and queue.current.path == image
         if is_here and words:
-            self._replaces = _signature(path)
+            self._replaces |= _signatures(paths)
         if is_here and not queue.count("open"):
             # what was said when the key was pressed is not replaced by the name of a file
             words = joined([words, _LAST])
@@ -417,11 +437,11 @@ class QueueWork:
             partial(self._there, item),
         )
 
-    def _labels_to_read(self, item: QueueItem) -> Path | None:
-        """Return where an image's labels are; None if those in memory are newer."""
+    def _labels_to_read(self, item: QueueItem) -> "_Find":
+        """Return what finds an image's files of labels; none if those in memory are newer."""
         assert self.queue is not None
-        path = self.queue.labels_of(item)
-        return None if path in self._unsaved else path
+        is_kept = self.queue.labels_of(item) in self._unsaved
+        return dict if is_kept else partial(self.queue.labels_in, item)
 
     def _there(self, item: QueueItem, outcome: Outcome["_Read"]) -> None:
         if self.queue is None or self.queue.current.path != item.path or self._layers:
@@ -431,18 +451,16 @@ class QueueWork:
             self._controller.signals.failed.emit(told(outcome.error))
             return
         read, earlier, refused = outcome.value
-        path = self.queue.labels_of(item)
-        earlier = self._unsaved.get(path, earlier)
-        self._replaces = _signature(path) if earlier is not None else None
+        kept = self._unsaved.get(self.queue.labels_of(item))
+        earlier = earlier if kept is None else {None: kept}
+        files = self.queue.labels_in(item).values() if earlier else ()
+        self._replaces = _signatures(files)
         viewer = self._controller.viewer
         self._layers = [viewer.add_layer(Layer.create(*one)) for one in read]
         images = [layer for layer in self._layers if isinstance(layer, Image)]
         if images:
             self._controller.choose_image(images[0])
-        if earlier is not None:
-            data, meta, _ = earlier
-            placed = {name: meta[name] for name in _PLACED if name in meta}
-            self._earlier = Labels(np.asarray(data), **placed)
+        self._earlier = earlier or None
         viewer.reset_view()
         self._opened_at = self._clock()
         self._tell_where()
@@ -480,8 +498,8 @@ class QueueWork:
 
     def _begin_earlier(self) -> None:
         """Go on with the labels of another day, as soon as there is a model to correct them."""
-        layer, controller = self._earlier, self._controller
-        if layer is None or controller.loader.model is None or controller.image is None:
+        earlier, controller = self._earlier, self._controller
+        if earlier is None or controller.loader.model is None or controller.image is None:
             return
         if controller.image not in self._layers:
             return
@@ -492,10 +510,10 @@ class QueueWork:
         if image_controller is None:
             return
         try:
-            _go_on(image_controller, np.asarray(layer.data))
+            _go_on(image_controller, earlier)
         except IntSegError as err:
             # work without them must not take their place
-            self._replaces = None
+            self._replaces = {}
             controller.signals.failed.emit(told(err))
             return
         self._as_opened = _revisions(image_controller)
@@ -529,12 +547,6 @@ def _doubts(path: Path, model: Segmenter | None) -> Iterator[float]:
     yield from doubt_steps(model, read_volume(path))
 
 
-def _copied(image_controller: ImageController) -> LayerData:
-    """Return the labels as they are now."""
-    data, meta, kind = image_controller.labels.as_layer_data_tuple()
-    return np.array(data), meta, kind
-
-
 def _revisions(image_controller: ImageController) -> dict[int, int]:
     """Return the state of the work by time point, to be compared with a later one."""
     sessions = image_controller.session_store.sessions
@@ -542,7 +554,7 @@ def _revisions(image_controller: ImageController) -> dict[int, int]:
 
 
 def _write(
-    write: Callable[[ShouldStop], str], labels: Any, path: Path, should_stop: ShouldStop
+    jobs: Mapping[Path, Callable[[ShouldStop], str]], labels: Array, should_stop: ShouldStop
 ) -> tuple[int, str]:
     """Write labels in whichever thread; return how many objects there are, and what to tell.
 
@@ -550,16 +562,22 @@ def _write(
     """
     # what is on the layer counts, also objects from before that no session knows
     count = int(np.count_nonzero(np.unique(labels)))
-    if not count and not path.exists():
-        return 0, ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise FileError(
-            f"folder of the labels cannot be made: expected room for {str(path.parent)!r}, got "
-            f"{err}. Open the folder again, and choose another one for the labels."
-        ) from err
-    return count, write(should_stop)
+    words = ""
+    for path, write in jobs.items():
+        if not count and not path.exists():
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            raise FileError(
+                f"folder of the labels cannot be made: expected room for {str(path.parent)!r}, "
+                f"got {err}. Open the folder again, and choose another one for the labels."
+            ) from err
+        words = write(should_stop)
+    if len(jobs) > 1:
+        name = next(iter(jobs)).name
+        words = Message("Wrote {name} and others, {count} time points.", name=name, count=len(jobs))
+    return count, words
 
 
 _Signature = tuple[int, int]
@@ -575,33 +593,46 @@ def _signature(path: Path) -> _Signature | None:
     return found.st_mtime_ns, found.st_size
 
 
-_Read = tuple[list[LayerData], LayerData | None, IntSegError | None]
+def _signatures(paths: Iterable[Path]) -> dict[Path, _Signature]:
+    """Return the signatures of those files that are there."""
+    found = {path: _signature(path) for path in paths}
+    return {path: one for path, one in found.items() if one is not None}
+
+
+_Find = Callable[[], dict[int | None, Path]]
+"""Looks for an image's files of labels, by time point; see `ImageQueue.labels_in`."""
+
+_Earlier = dict[int | None, Array]
+"""Labels by time point; under None those of the time point in view, or of all of them."""
+
+_Read = tuple[list[LayerData], _Earlier, IntSegError | None]
 """An image's layers, its labels of another day, and why these cannot be gone on with."""
 
 
 def _with_labels(
-    path: Path | None, read: list[LayerData], _should_stop: Callable[[], bool] = lambda: False
+    find: _Find, read: list[LayerData], _should_stop: ShouldStop = lambda: False
 ) -> _Read:
-    """Return an image's layers with its labels of another day, None if there are none.
+    """Return an image's layers with its labels of another day, without if there are none.
 
     Labels that cannot be read do not keep the image from being shown.
     """
-    if path is None or not path.exists():
-        return read, None, None
+    found: _Earlier = {}
     try:
-        data, meta, _ = read_layers(str(path))[0]
-        labels = np.asarray(data)
-        if labels.dtype.kind not in "bui":
-            raise DataError(
-                f"file holds no labels: expected whole numbers, got {labels.dtype} in "
-                f"{str(path)!r}. Move it away, or put the labels in its place."
-            )
+        for at, path in find().items():
+            data, _, _ = read_layers(str(path))[0]
+            labels = np.asarray(data)
+            if labels.dtype.kind not in "bui":
+                raise DataError(
+                    f"file holds no labels: expected whole numbers, got {labels.dtype} in "
+                    f"{str(path)!r}. Move it away, or put the labels in its place."
+                )
+            found[at] = labels
     except IntSegError as err:
-        return read, None, err
-    return read, (labels, meta, "labels"), None
+        return read, {}, err
+    return read, found, None
 
 
-def _go_on(image_controller: ImageController, labels: Any) -> None:
+def _go_on(image_controller: ImageController, earlier: _Earlier) -> None:
     """Begin the objects of labels with their numbers, each with its mask to correct.
 
     Raises
@@ -609,16 +640,33 @@ def _go_on(image_controller: ImageController, labels: Any) -> None:
     DataError
         If they are on another grid than the image.
     """
-    session_store, made = image_controller.session_store, image_controller.time
-    for label in np.unique(labels[labels > 0]).tolist():
-        session = session_store.session(made, label, make=True)
-        if session is None:
-            continue
-        if not image_controller.has_room(label):
-            # left out, it would be lost when the labels are saved
-            raise DataError(str(image_controller.too_large(label)))
-        # `set_initial_mask` is about the current object
-        session.select_object(label)
-        session_store.know([label])
-        image_controller.draw(made, session.set_initial_mask(labels == label))
+    session_store = image_controller.session_store
+    for made, labels in _by_time(image_controller, earlier):
+        for label in np.unique(labels[labels > 0]).tolist():
+            session = session_store.session(made, label, make=True)
+            if session is None:
+                continue
+            if not image_controller.has_room(label):
+                # left out, it would be lost when the labels are saved
+                raise DataError(str(image_controller.too_large(label)))
+            # `set_initial_mask` is about the current object
+            session.select_object(label)
+            session_store.know([label])
+            image_controller.draw(made, session.set_initial_mask(labels == label))
     image_controller.select_object(max(session_store.labels))
+
+
+def _by_time(image_controller: ImageController, earlier: _Earlier) -> Iterator[tuple[int, Array]]:
+    """Return labels by the time point that they belong to."""
+    image_axes, whole = image_controller.image_axes, image_controller.labels.data.shape
+    count = image_axes.n_times or 1
+    for at, labels in earlier.items():
+        if at is not None and at >= count:
+            raise DataError(
+                f"labels are of no time point: expected one below {count}, got {at}. "
+                "Move their file away, or put the image of its name in its place."
+            )
+        if at is None and image_axes.n_times is not None and labels.shape == whole:
+            yield from enumerate(np.moveaxis(labels, image_axes.grid.index("t"), 0))
+        else:
+            yield image_controller.time if at is None else at, labels

@@ -101,17 +101,22 @@ def _tracks_job(
 
 
 def labels_job(
-    controller: ViewerController, image_controller: ImageController, path: Path
+    controller: ViewerController,
+    image_controller: ImageController,
+    path: Path,
+    time: int | None = None,
 ) -> Callable[[ShouldStop], str]:
     """Return what writes the labels as they are now, in whichever thread; it returns what to tell.
 
-    Nothing of the layers is needed any more when it runs.
+    Of a time series those of one time point, by default the one in the window. Nothing of the
+    layers is needed any more when it runs.
     """
-    labels, meta = _labels(image_controller)
+    time = image_controller.time if time is None else time
+    labels, meta = _labels(image_controller, time)
     array, like = file_grid(labels, meta)
     # a copy: the journal grows while the file is written
-    lines, time = list(image_controller.session_store.journal.lines), image_controller.time
-    which = _which(image_controller)
+    lines = list(image_controller.session_store.journal.lines)
+    which = _which(image_controller, time)
 
     inputs, names = _inputs(controller), names_of(image_controller)
 
@@ -163,7 +168,7 @@ def export_measurements(controller: ViewerController, path: Path) -> None:
     image_controller = _image_controller(controller)
     if image_controller is None:
         return
-    labels, meta = _labels(image_controller)
+    labels, meta = _labels(image_controller, image_controller.time)
     # the unit comes from the labels' layer, the values from the image
     grid = layer_grid(labels, meta)
     volume = image_controller.image_axes.volume(image_controller.time)
@@ -182,7 +187,7 @@ def export_measurements(controller: ViewerController, path: Path) -> None:
             "Measured {n} object: {name}{which}.",
             "Measured {n} objects: {name}{which}.",
             name=path.name,
-            which=_which(image_controller),
+            which=_which(image_controller, image_controller.time),
         )
 
     _write(controller, path, work)
@@ -231,13 +236,13 @@ def _image_controller(controller: ViewerController) -> ImageController | None:
     return controller.image_controller
 
 
-def _labels(image_controller: ImageController) -> tuple[Array, dict[str, Any]]:
-    """Return a copy of the labels at the time point in the window, and where they lie."""
+def _labels(image_controller: ImageController, time: int) -> tuple[Array, dict[str, Any]]:
+    """Return a copy of the labels at a time point, and where they lie."""
     layer, image = image_controller.labels, image_controller.image_axes.image
     grid = image_controller.image_axes.grid
-    where = tuple(image_controller.time if axis == "t" else slice(None) for axis in grid)
+    where = tuple(time if axis == "t" else slice(None) for axis in grid)
     meta = layer.as_layer_data_tuple()[1]
-    meta["metadata"] = {KEY: {**(image.metadata.get(KEY) or {}), "time": image_controller.time}}
+    meta["metadata"] = {KEY: {**(image.metadata.get(KEY) or {}), "time": time}}
     # a copy: clicks go on while it is written
     return np.array(layer.data[where]), meta
 
@@ -248,11 +253,11 @@ def _about(labels: Array, time: int) -> Line:
     return {"t": now(), "do": "labels", **at, **about_labels(labels)}
 
 
-def _which(image_controller: ImageController) -> str:
+def _which(image_controller: ImageController, time: int) -> str:
     count = image_controller.image_axes.n_times or 1
     if count < 2:
         return ""
-    return Message(", time point {time} of {count}", time=image_controller.time, count=count)
+    return Message(", time point {time} of {count}", time=time, count=count)
 
 
 def _tell(controller: ViewerController, outcome: Outcome[str]) -> None:

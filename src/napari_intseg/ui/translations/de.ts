@@ -2774,6 +2774,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{name} wird geschrieben …</translation>
     </message>
     <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>Wrote {name} and others, {count} time points.</source>
+      <translation>{name} und weitere geschrieben, {count} Zeitpunkte.</translation>
+    </message>
+    <message>
       <location filename="../controllers/label_export.py" />
       <source>Wrote {name}{which}.</source>
       <translation>{name} geschrieben{which}.</translation>

@@ -2774,6 +2774,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>正在写入 {name}…</translation>
     </message>
     <message>
+      <location filename="../controllers/image_queue.py" />
+      <source>Wrote {name} and others, {count} time points.</source>
+      <translation>已写入 {name} 等，共 {count} 个时间点。</translation>
+    </message>
+    <message>
       <location filename="../controllers/label_export.py" />
       <source>Wrote {name}{which}.</source>
       <translation>已写入 {name}{which}。</translation>
