@@ -130,5 +130,7 @@ def test_what_clicks_prepared_is_not_displaced_by_a_walk():
     assert walks.get("clicked") is not None
     walks.put(8, Prepared((1, 1), 8, 10))  # once more: it counts once
     assert [n for n in range(9) if walks.get(n) is not None] == [6, 7, 8]
+    walks.put(9, Prepared((1, 1), 9, 40))  # larger than there is room for, and about to be used
+    assert [n for n in range(10) if walks.get(n) is not None] == [9]
     walks.clear()
     assert len(cache) == 0
