@@ -20,6 +20,7 @@ from napari_intseg.inference.zoom_in import look
 from napari_intseg.models.bundled import Bundled
 from napari_intseg.models.bundled_input import pack_clicks
 from napari_intseg.models.device import CudaGraphs, Recording, Work
+from napari_intseg.models.net_model import OnDevice
 from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.nets.click_pyramid import STRIDE
 from napari_intseg.models.registry import load_model
@@ -219,16 +220,12 @@ def test_counts_of_clicks_are_few_on_a_device_and_absent_ones_change_nothing(mod
     np.testing.assert_allclose(doubled, plain, atol=1e-5)
 
 
-class Beside(Ritm):
-    """As on a device that computes beside the processor."""
-
-    is_asynchronous = True
-
-
-def test_ritm_is_replayed_for_other_images_and_as_many_clicks_or_a_few_less():
+def test_ritm_is_replayed_for_other_images_and_as_many_clicks_or_a_few_less(monkeypatch):
+    # as on a device that computes beside the processor
+    monkeypatch.setattr(OnDevice, "is_asynchronous", True)
     torch.manual_seed(0)
     net = HRNetClicks(ClickInput(with_prev=True), width=8, ocr_width=8, small=True).eval()
-    model = Beside(Traits("ritm", uses_prev=True), net, device="cpu", precision="float32")
+    model = Ritm(Traits("ritm", uses_prev=True), net, device="cpu", precision="float32")
     more = [Click(5, 6), Click(20, 30), Click(8, 40), Click(30, 3)]
 
     def ask(clicks: list[Click], seed: int) -> np.ndarray:

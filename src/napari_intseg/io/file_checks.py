@@ -38,6 +38,8 @@ def check_regular(path: Path) -> Path:
     """
     try:
         mode = path.stat().st_mode
+    except ValueError:
+        return path  # no file has a name with a null character
     except OSError as err:
         if err.errno != errno.ENAMETOOLONG:
             return path

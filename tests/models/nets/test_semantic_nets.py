@@ -66,7 +66,7 @@ def test_it_can_learn_two_halves_by_heart(name):
     x[..., 16:] = 1
     truth = (x[:, 0] > 0.5).long()
     optimiser = torch.optim.Adam(net.parameters(), 3e-3)
-    for _ in range(30):
+    for _ in range(45):
         loss = torch.nn.functional.cross_entropy(net(x), truth)
         optimiser.zero_grad()
         loss.backward()
