@@ -817,14 +817,15 @@ class TestStatus:
         window.press(Qt.Key.Key_U)
         assert panel.redo.toolTip().startswith("Redo: Positive click.")
 
-    def test_accepted_is_not_cut_in_the_usual_panel(self, opened, picture):
+    def test_columns_are_not_cut_in_the_usual_panel(self, opened, picture):
         window = opened(picture)
         window.click((50, 30))
         window.settle()
         window.press(Qt.Key.Key_K)
         table = window.widget.object_panel.table
-        wanted = table.fontMetrics().horizontalAdvance("accepted")
-        assert table.columnWidth(STATE) >= wanted + 6
+        for column, text in ((STATE, "accepted"), (SIZE, "15,209 px")):
+            wanted = table.fontMetrics().horizontalAdvance(text)
+            assert table.columnWidth(column) >= wanted + 6
         assert table.columnWidth(NAME) >= table.fontMetrics().horizontalAdvance("Name")
         marks = 34  # the tick, the colour, and what lies between them
         assert table.columnWidth(0) >= marks + table.fontMetrics().horizontalAdvance("999")

@@ -54,9 +54,9 @@ _TIPS = (
 )
 # a role of its own: numbers are sorted as numbers, and not as the text in the cell
 _SORT = Qt.ItemDataRole.UserRole
-_WIDTHS = (62, 0, 52, 42, 66, 66)
-"""Widths of the columns in pixels; the name gets what is left. The last is what "accepted" needs in
-napari's font."""
+_WIDTHS = (58, 0, 52, 42, 72, 66)
+"""Widths of the columns in pixels; the name gets what is left. The last two are what a nucleus of
+15,209 px and "accepted" need in napari's font."""
 
 # height of a row: a line of napari's font and its tick box, with some room. Not tuned.
 _ROW_PX = 22
