@@ -225,13 +225,14 @@ def accept(controller: ViewerController) -> None:
             Message("There is nothing to accept yet. Click on the object first.")
         )
         return
-    controller.set_finished(label, True)
     # by number, and round from the first
     later = sorted(image_controller.session_store.labels, key=lambda one: (one <= label, one))
-    following = next((one for one in later if _is_open(image_controller, one)), None)
+    is_next = (one for one in later if one != label and _is_open(image_controller, one))
+    following = next(is_next, None)
     if following is None:
-        controller.begin_after_accept(label)
+        controller.accept_object()
         return
+    controller.set_finished(label, True)
     if _is_in_view(image_controller, following):
         controller.select_object(following)
     else:

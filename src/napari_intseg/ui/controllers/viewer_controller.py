@@ -272,11 +272,16 @@ class ViewerController:
             self.image_controller.select_object(label)
             self._activate()
 
-    def begin_after_accept(self, label: int) -> None:
-        """Begin the object that comes after one that was accepted; clicks inside others correct."""
+    def accept_object(self) -> None:
+        """Lock the current object, and begin another; clicks inside others correct those.
+
+        `object_actions.accept` goes on to the next object that is open instead, if there is one.
+        """
         image_controller = self.image_controller
         if image_controller is None:
             return
+        label = image_controller.session_store.object
+        self.set_finished(label, True)
         self.new_object()
         # a click inside another object goes on with that one
         image_controller.is_new_asked = False
