@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from skimage.io import imsave
 
 from napari_intseg.errors import FileError
@@ -120,6 +121,36 @@ def test_what_is_done_becomes_a_training_set(folder, tmp_path):
     source = sources.read_source(tmp_path / "set")
     assert len(source.pictures) == 2
     assert all(len(picture.objects) == 2 for picture in source.pictures)
+
+
+def test_of_a_series_that_is_done_each_time_point_becomes_an_image(tmp_path, rng):
+    sources = pytest.importorskip("napari_intseg.training.sources")
+    series = tmp_path / "in"
+    series.mkdir()
+    frames = rng.integers(0, 255, (3, 40, 50), np.uint8)
+    tifffile.imwrite(series / "a.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    queue = ImageQueue.of_folder(series)
+    labels = np.zeros((40, 50), np.int32)
+    labels[5:20, 5:20], labels[25:38, 25:40] = 1, 2
+    for time in (0, 2):
+        like = read_volume(series / "a.tif", time=time)
+        write_labels(queue.labels_of(queue.current, time), labels, like)
+    assert set(queue.labels_in(queue.current)) == {0, 2}
+    queue.mark("done", objects=2)
+    assert queue.export(tmp_path / "set") == 1
+    found = sorted(path.name for path in (tmp_path / "set").iterdir())
+    assert found == ["a_t000.tif", "a_t000_labels.tif", "a_t002.tif", "a_t002_labels.tif"]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "set" / "a_t002.tif"), frames[2])
+    source = sources.read_source(tmp_path / "set")
+    assert [len(picture.objects) for picture in source.pictures] == [2, 2]
+
+
+def test_an_image_named_as_a_time_point_of_another_keeps_its_labels(folder):
+    imsave(folder / "d_t001.tif", np.zeros((40, 50), np.uint8), check_contrast=False)
+    imsave(folder / "d_t001_labels.tif", np.ones((40, 50), np.uint8), check_contrast=False)
+    queue = ImageQueue.of_folder(folder)
+    queue.choose(names(queue).index("d.tif"))
+    assert list(queue.labels_in(queue.current)) == [None]
 
 
 def test_what_cannot_be_is_told(folder, tmp_path):

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from napari_intseg.core.files import read_json, write_text
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.header import looks_like_dicom
 from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.output_files import SUFFIX
+from napari_intseg.io.read import read_volume
 from napari_intseg.io.suffixes import KINDS, READABLE, ending_of
+from napari_intseg.io.write import write_array
 
 State = Literal["open", "done", "skipped"]
 STATES: tuple[State, ...] = ("open", "done", "skipped")
@@ -242,6 +246,8 @@ class ImageQueue:
     def export(self, folder: str | Path) -> int:
         """Copy what is done, images and labels side by side, as training reads them.
 
+        A time series is written as an image for each time point that has labels.
+
         Parameters
         ----------
         folder : path
@@ -258,7 +264,8 @@ class ImageQueue:
             If nothing is done, the folder holds something, or something cannot be copied.
         """
         target = Path(folder)
-        done = [one for one in self._items if one.state == "done" and self.labels_of(one).exists()]
+        done = {one.path: self.labels_in(one) for one in self._items if one.state == "done"}
+        done = {image: labels for image, labels in done.items() if labels}
         if not done:
             raise FileError(
                 "nothing to export: expected an image that is done and has labels, got none. "
@@ -270,10 +277,17 @@ class ImageQueue:
             )
         try:
             target.mkdir(parents=True, exist_ok=True)
-            for one in done:
-                for path in (one.path, self.labels_of(one)):
-                    copy = shutil.copytree if path.is_dir() else shutil.copy2
-                    copy(path, target / path.name)
+            for image, by_time in done.items():
+                for time, labels in by_time.items():
+                    _copy(labels, target)
+                    if time is None:
+                        _copy(image, target)
+                    else:
+                        one = read_volume(image, time=time)
+                        name = labels.name.replace(f"{LABELS}{ending_of(labels)}", "")
+                        write_array(
+                            target / f"{name}{ending_of(labels)}", np.asarray(one.data), one
+                        )
         except OSError as err:
             raise FileError(
                 f"training set cannot be written: expected room in {str(target)!r}, got {err}. "
@@ -342,6 +356,10 @@ def images_in(folder: Path) -> Iterable[Path]:
                 yield path
         elif ending in READABLE:
             yield path
+
+
+def _copy(path: Path, target: Path) -> None:
+    (shutil.copytree if path.is_dir() else shutil.copy2)(path, target / path.name)
 
 
 def _is_labels(name: str, ending: str | None) -> bool:

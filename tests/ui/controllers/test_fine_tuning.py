@@ -304,6 +304,24 @@ class TestWhatIsLearntFrom:
         assert tuning.learnt.objects == 2
         assert not said.failures
 
+    def test_of_a_series_of_the_queue_each_time_point_that_has_labels(
+        self, controller, tuning, run, tmp_path, squares, pump, said
+    ):
+        times = np.stack([np.roll(squares, 2 * time, axis=1) for time in range(3)])
+        tifffile.imwrite(tmp_path / "s.tif", times, imagej=True, metadata={"axes": "TYX"})
+        labels = np.zeros(squares.shape, np.uint8)
+        labels[10:30, 10:30], labels[35:55, 45:70] = 2, 7
+        for time in (0, 2):
+            imsave(tmp_path / f"s_t{time:03d}_labels.tif", labels, check_contrast=False)
+        ImageQueue.of_folder(tmp_path).mark("done", objects=2)
+        tuning._queue_work.open(tmp_path)
+        pump.until(lambda: controller.image is not None and controller.worker.is_idle)
+        pump.drain()
+        run(folder=tmp_path)
+        names = sorted(path.stem for path in (tmp_path / FOLDER / "set").glob("*[0-9].tif"))
+        assert names == [f"001-s@{time}-0-0-0" for time in (0, 2)]
+        assert not said.failures
+
 
 class TestAnotherDay:
     @pytest.fixture

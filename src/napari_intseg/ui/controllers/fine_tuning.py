@@ -423,19 +423,17 @@ class FineTuning:
         window = None if controller.window == AS_SHOWN else controller.window
         channels = controller.channels
         items = () if queue is None else queue.items
-        done = [
-            (one.path, queue.labels_of(one))
-            for one in items
-            if queue is not None and one.state == "done" and one.objects
-        ]
+        done = [one for one in items if one.state == "done" and one.objects]
 
         def images() -> Iterator[tuple[int, FinishedImage]]:
             yield from ((0, image) for image in here)
-            for number, (path, labels) in enumerate(done, 1):
-                try:
-                    yield number, _read_done(path, labels, window, channels)
-                except IntSegError as err:
-                    _log.warning("%s is left out: %s", path.name, err)
+            for number, one in enumerate(done, 1):
+                files = {} if queue is None else queue.labels_in(one)
+                for time, labels in files.items():
+                    try:
+                        yield number, _read_done(one.path, time, labels, window, channels)
+                    except IntSegError as err:
+                        _log.warning("%s is left out: %s", one.path.name, err)
 
         return images
 
@@ -628,14 +626,18 @@ def _finished_images(image_controller: ImageController) -> list[FinishedImage]:
 
 
 def _read_done(
-    path: Path, labels: Path, window: WindowChoice, channels: tuple[int, ...] | None
+    path: Path,
+    time: int | None,
+    labels: Path,
+    window: WindowChoice,
+    channels: tuple[int, ...] | None,
 ) -> FinishedImage:
     """Read an image of the queue that is done; all its objects are finished."""
-    volume = read_volume(path)
+    volume = read_volume(path, time=time)
     mask = read_mask(labels, volume)
 
     def on(plane: Plane) -> Array:
         return np.asarray(mask if volume.ndim == 2 else mask.take(plane.index, plane.axis))
 
     shown = channels if volume.n_channels else None
-    return FinishedImage(_stem(path), volume, on, None, window, shown)
+    return FinishedImage(_stem(path), volume, on, None, window, shown, time=time or 0)
