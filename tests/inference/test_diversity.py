@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, ZoomIn
 from napari_intseg.core.volume import Volume
-from napari_intseg.inference.patch import Patch, distinct, stability
+from napari_intseg.inference.patch import Patch, distinct, likeliest, stability
 from napari_intseg.inference.predict import Options, predict_slice
 from napari_intseg.session.session import Session
 
@@ -102,3 +102,89 @@ def test_a_steep_outline_is_steadier_than_a_flat_one(slope, score):
     patch = Patch(0, 0, np.repeat(slope * rows, 40, axis=1).astype(np.float32), (40, 40))
     assert stability(patch, 0.5) == pytest.approx(score)
     assert stability(Patch.empty((4, 4)), 0.5) == 0
+
+
+def disc(radius, logit):
+    rows, cols = np.indices((60, 80))
+    near = np.hypot(rows - 30, cols - 40) <= radius
+    return Patch(0, 0, np.where(near, logit, -4).astype(np.float32), (60, 80))
+
+
+def test_of_first_answers_the_clearly_surer_one_is_the_likeliest():
+    def chosen(*logits, at=(30, 40)):
+        discs = [disc(5 + 5 * i, one) for i, one in enumerate(logits)]
+        return likeliest(discs, Click(*at), 0.5)
+
+    assert chosen(0.5, 0.6, 4.0, 0.5) == 2
+    # as sure: each step has to win by more than it costs
+    assert chosen(1.0, 1.0, 1.0, 1.0) == 0
+    # no surer than the first by enough
+    assert chosen(0.5, 0.55, 0.55, 0.55) == 0
+    # an empty mask is never taken, and nothing is put in the place of one
+    assert chosen(0.5, -3.0, -3.0, -3.0) == 0
+    assert chosen(-3.0, 4.0, 4.0, 4.0) == 0
+    # a click on the last pixel's far half
+    assert chosen(0.5, 0.6, 4.0, 0.5, at=(59.6, 79.6)) == 2
+
+
+class Doubtful(Growing):
+    """Unsure of the first disc; sure of a larger one when the mask that leads it is surer."""
+
+    def __init__(self, first=0.3, **traits):
+        super().__init__()
+        prompts = frozenset({"click", "box"})
+        self.traits = replace(self.traits, cascade=True, prompts=prompts, **traits)
+        self.first, self.asked = first, 0
+
+    def predict(self, query):
+        self.asked += 1
+        rows, cols = np.indices(query.prepared.shape)
+        middle = query.prompts.clicks[0] if query.prompts.clicks else Click(60, 80)
+        near = np.hypot(rows - middle.row, cols - middle.col)
+        led = query.prev_logits
+        raised = led is not None and led.max() > 1
+        inside = 5.0 if raised else self.first
+        return Answer(np.where(near <= (20 if raised else 8), inside, -5).astype(np.float32))
+
+
+def first_answer(model, prompts=None, **options):
+    image = np.zeros((120, 160), np.uint8)
+    given = prompts or Prompts((Click(60, 80),))
+    options = Options(obey=False, **options)
+    return predict_slice(model, lambda rows, cols: image[rows, cols], image.shape, given, options)
+
+
+def test_an_unsure_first_answer_leads_to_a_likelier_one():
+    model = Doubtful()
+    answer = first_answer(model)
+    assert 1000 < answer.patch.mask().sum() < 1500
+    assert answer.patch.logits.max() == 5
+    # its own, that led by it, and one for each step
+    assert model.asked == 5
+    # a second click goes on from it
+    image = np.zeros((120, 160), np.uint8)
+    again = predict_slice(
+        model, lambda rows, cols: image[rows, cols], image.shape,
+        Prompts((Click(60, 80), Click(60, 85))), Options(obey=False), prev=answer,
+    )  # fmt: skip
+    assert (model.asked, again.seen) == (6, answer.seen)
+
+
+@pytest.mark.parametrize("why", ["sure", "two clicks", "box", "off", "empty"])
+def test_other_first_answers_are_left_as_they_are(why):
+    model = Doubtful({"sure": 0.9 * 5, "empty": -5}.get(why, 0.3))
+    two = Prompts((Click(60, 80), Click(60, 81)))
+    boxed = Prompts((Click(60, 80),), Box(50, 70, 70, 90))
+    given = {"two clicks": two, "box": boxed}.get(why)
+    answer = first_answer(model, given, cascade=why != "off")
+    # by itself, and led by its own answer, twice where there is a box, unless that is off or the
+    # answer empty; one that is sure leads to the larger disc at once
+    assert model.asked == {"box": 3, "off": 1, "empty": 1}.get(why, 2)
+    assert (answer.patch.logits.max() == 5) == (why == "sure")
+
+
+def test_several_answers_begin_with_the_likeliest():
+    answer = first_answer(Doubtful(), several=True)
+    assert answer.alternatives[0] is answer.patch
+    assert answer.patch.logits.max() == 5
+    assert len(answer.alternatives) > 1

@@ -9,7 +9,6 @@ import numpy as np
 
 from napari_intseg.core.prompts import Prompts, along_scribbles
 from napari_intseg.core.segmenter import (
-    LOGIT_LIMIT,
     NOTHING,
     BatchSegmenter,
     FloatArray,
@@ -17,7 +16,6 @@ from napari_intseg.core.segmenter import (
     Query,
     Segmenter,
     ZoomIn,
-    logit_of,
     with_boxes,
 )
 from napari_intseg.errors import WeightsError
@@ -37,7 +35,18 @@ from napari_intseg.inference.obey_clicks import (
     without_lassoed,
     without_part,
 )
-from napari_intseg.inference.patch import ENLARGED, SCALES, Patch, distinct, stability
+from napari_intseg.inference.patch import (
+    ENLARGED,
+    SCALES,
+    Patch,
+    distinct,
+    is_mostly_lost,
+    is_unsure,
+    joined,
+    likeliest,
+    raised,
+    stability,
+)
 from napari_intseg.inference.slice_appearance import (
     AppliedAppearance,
     PreparedStore,
@@ -98,7 +107,8 @@ class Options:
     cascade : bool, default True
         Give a model that gains by it, see `Traits.cascade`, its first answer back as the previous
         one and ask again with no further click, on a fresh crop round it: cascade-forward
-        refinement [1]_, twice for a box or scribbles. Later answers gain too little (results.md).
+        refinement [1]_, twice for a box or scribbles. An unsure answer to a single click is then
+        given back made larger as well, see `likeliest`. Later answers gain too little (results.md).
     obey : bool, default True
         Correct the mask round clicks that the model did not obey; see `obedience`.
     several : bool, default False
@@ -396,6 +406,8 @@ class _SliceQuestion:
     def answered(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:
         """Return the answer as a person gets it: with clicks obeyed, drawn on edges and so on."""
         answer = self.looked(shape, kept)
+        if self.guide is None and self.options.cascade:
+            answer = self._likeliest(answer)
         if self.guide is not None and self.options.partial and not self.prompts.has_positive:
             answer = self._kept_in_part(answer, self.guide, shape, kept)
         if self.guide is None and self.options.several and not answer.alternatives:
@@ -449,6 +461,15 @@ class _SliceQuestion:
             answer = replace(self, guide=answer.patch, prev=answer)(choice)
         return answer
 
+    def _likeliest(self, first: SliceAnswer) -> SliceAnswer:
+        """Return an unsure answer to a single click, or a likelier one that it leads to."""
+        given, threshold = self.prompts, self.model.traits.threshold
+        if len(given.clicks) > 1 or given.has_drawn or not is_unsure(first.patch, threshold):
+            return first
+        led = (replace(self, guide=raised(first.patch, step), prev=first) for step in ENLARGED)
+        answers = [first, *(ask(Look(first.seen, first.kept)) for ask in led)]
+        return answers[likeliest([one.patch for one in answers], given.clicks[0], threshold)]
+
     def _narrowed(self, answer: SliceAnswer, views: Sequence[View]) -> SliceAnswer:
         """Return the answer on the first of some narrower views that is steadier, if one is."""
         threshold = self.model.traits.threshold
@@ -471,12 +492,12 @@ class _SliceQuestion:
             return answer
         threshold = self.model.traits.threshold
         point = steady_point(self.prompts, guide, threshold)
-        if point is None or not _loses(answer.patch, guide, threshold):
+        if point is None or not is_mostly_lost(answer.patch, guide, threshold):
             return answer
         given = replace(self.prompts, clicks=(point, *self.prompts.clicks))
         # without `prev`: its state belongs to the question without this click
         again = replace(self, prompts=given, prev=None).looked(shape, kept)
-        if not _loses(again.patch, guide, threshold):
+        if not is_mostly_lost(again.patch, guide, threshold):
             return again
         left = without_part(guide, point, self.prompts.clicks, threshold)
         return replace(answer, patch=left)
@@ -503,12 +524,12 @@ class _SliceQuestion:
     def _led(self, first: Patch, shape: tuple[int, int]) -> Iterator[Patch]:
         """Ask again, led by the first answer made larger; a model that is not led gets that one."""
         for step in ENLARGED:
-            led = replace(first, logits=np.clip(first.logits + step, -LOGIT_LIMIT, LOGIT_LIMIT))
+            led = raised(first, step)
             if self.model.traits.uses_prev:
                 yield replace(self, guide=led).looked(shape, None).patch
             elif step:
                 yield led
-                yield replace(first, logits=np.clip(first.logits - step, -LOGIT_LIMIT, LOGIT_LIMIT))
+                yield raised(first, -step)
 
     def _obeyed(self, patch: Patch, answer: SliceAnswer) -> Patch:
         """Return a mask with what was clicked on as it was said to be."""
@@ -636,13 +657,6 @@ def is_steadier(answer: SliceAnswer, wider: SliceAnswer, threshold: float) -> bo
     area where the logits exceed the threshold's by 1, over that where they fall short of it by at
     most 1. A mask that is cut off by a narrower view asks for a wider one, and is not taken.
 
-    Parameters
-    ----------
-    answer, wider : SliceAnswer
-        On one question.
-    threshold : float
-        Probability above which a pixel belongs to the object.
-
     References
     ----------
     .. [1] Kirillov, A. et al. "Segment anything", arXiv:2304.02643.
@@ -658,24 +672,11 @@ def _added_to(
     """Return an answer that holds all of a mask to which a positive click was added."""
     if not prompts.clicks or not all(click.positive for click in prompts.clicks):
         return answer
-
-    def joined(patch: Patch) -> Patch:
-        both = patch.over(initial)
-        old = initial.on(both.slices)
-        held = old > logit_of(threshold)
-        logits = np.where(held, np.maximum(old, both.logits), both.logits)
-        return Patch(both.row0, both.col0, logits, both.shape)
-
-    new = joined(answer.patch)
-    alternatives = tuple(new if a is answer.patch else joined(a) for a in answer.alternatives)
-    return replace(answer, patch=new, alternatives=alternatives)
-
-
-def _loses(patch: Patch, before: Patch, threshold: float) -> bool:
-    """Whether an answer holds less than half of the mask before."""
-    old = before.inside(threshold)
-    left = int(np.count_nonzero(old & (patch.on(before.slices) > logit_of(threshold))))
-    return 2 * left < int(np.count_nonzero(old))
+    new = joined(answer.patch, initial, threshold)
+    rest = (
+        new if a is answer.patch else joined(a, initial, threshold) for a in answer.alternatives
+    )
+    return replace(answer, patch=new, alternatives=tuple(rest))
 
 
 def _prepared_key(

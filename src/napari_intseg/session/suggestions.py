@@ -16,11 +16,11 @@ from typing import Protocol
 import numpy as np
 
 from napari_intseg.core.prompts import Click
-from napari_intseg.core.segmenter import LOGIT_LIMIT, FloatArray, bounding_box, sigmoid
+from napari_intseg.core.segmenter import FloatArray, bounding_box, sigmoid
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.patch import ENLARGED, Patch
+from napari_intseg.inference.patch import ENLARGED, Patch, raised
 from napari_intseg.inference.predict import SliceAnswer, predict_slice
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
@@ -330,12 +330,7 @@ def _answers(request: ChainRequest) -> list[Patch]:
     # a model without memory of its answer would give the same one again: it is mirrored instead
     if not question.setup.model.traits.uses_prev:
         return list(both_ways(question, request.prepared))
-    return [_led(request, _raised(answer.patch, step)) for step in ENLARGED]
-
-
-def _raised(patch: Patch, step: float) -> Patch:
-    logits: FloatArray = np.clip(patch.logits + np.float32(step), -LOGIT_LIMIT, LOGIT_LIMIT)
-    return Patch(patch.row0, patch.col0, logits, patch.shape)
+    return [_led(request, raised(answer.patch, step)) for step in ENLARGED]
 
 
 def _led(request: ChainRequest, patch: Patch) -> Patch:
