@@ -147,14 +147,18 @@ class Doubtful(Growing):
         return Answer(np.where(near <= (20 if raised else 8), inside, -5).astype(np.float32))
 
 
-def first_answer(model, prompts=None, **options):
-    image = np.zeros((120, 160), np.uint8)
+RED = np.zeros((120, 160, 3), np.uint8) + np.array([200, 20, 20], np.uint8)
+
+
+def first_answer(model, prompts=None, image=RED, prev=None, **options):
     given = prompts or Prompts((Click(60, 80),))
     options = Options(obey=False, **options)
-    return predict_slice(model, lambda rows, cols: image[rows, cols], image.shape, given, options)
+    return predict_slice(
+        model, lambda rows, cols: image[rows, cols], image.shape[:2], given, options, prev=prev
+    )
 
 
-def test_an_unsure_first_answer_leads_to_a_likelier_one():
+def test_an_unsure_first_answer_in_colour_leads_to_a_likelier_one():
     model = Doubtful()
     answer = first_answer(model)
     assert 1000 < answer.patch.mask().sum() < 1500
@@ -162,21 +166,19 @@ def test_an_unsure_first_answer_leads_to_a_likelier_one():
     # its own, that led by it, and one for each step
     assert model.asked == 5
     # a second click goes on from it
-    image = np.zeros((120, 160), np.uint8)
-    again = predict_slice(
-        model, lambda rows, cols: image[rows, cols], image.shape,
-        Prompts((Click(60, 80), Click(60, 85))), Options(obey=False), prev=answer,
-    )  # fmt: skip
+    again = first_answer(model, Prompts((Click(60, 80), Click(60, 85))), prev=answer)
     assert (model.asked, again.seen) == (6, answer.seen)
 
 
-@pytest.mark.parametrize("why", ["sure", "two clicks", "box", "off", "empty"])
+@pytest.mark.parametrize("why", ["sure", "two clicks", "box", "off", "empty", "grey", "faint"])
 def test_other_first_answers_are_left_as_they_are(why):
     model = Doubtful({"sure": 0.9 * 5, "empty": -5}.get(why, 0.3))
     two = Prompts((Click(60, 80), Click(60, 81)))
     boxed = Prompts((Click(60, 80),), Box(50, 70, 70, 90))
     given = {"two clicks": two, "box": boxed}.get(why)
-    answer = first_answer(model, given, cascade=why != "off")
+    nearly = np.full_like(RED, 90) + np.array([0, 1, 2], np.uint8)
+    image = {"grey": RED[..., 0], "faint": nearly}.get(why, RED)
+    answer = first_answer(model, given, image, cascade=why != "off")
     # by itself, and led by its own answer, twice where there is a box, unless that is off or the
     # answer empty; one that is sure leads to the larger disc at once
     assert model.asked == {"box": 3, "off": 1, "empty": 1}.get(why, 2)

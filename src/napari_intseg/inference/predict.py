@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_intseg.core.prompts import Prompts, along_scribbles
+from napari_intseg.core.prompts import Click, Prompts, along_scribbles
 from napari_intseg.core.segmenter import (
     NOTHING,
     BatchSegmenter,
@@ -107,8 +107,8 @@ class Options:
     cascade : bool, default True
         Give a model that gains by it, see `Traits.cascade`, its first answer back as the previous
         one and ask again with no further click, on a fresh crop round it: cascade-forward
-        refinement [1]_, twice for a box or scribbles. An unsure answer to a single click is then
-        given back made larger as well, see `likeliest`. Later answers gain too little (results.md).
+        refinement [1]_, twice for a box or scribbles. An unsure answer to one click in colour is
+        given back larger as well, see `likeliest`. Later answers gain too little (results.md).
     obey : bool, default True
         Correct the mask round clicks that the model did not obey; see `obedience`.
     several : bool, default False
@@ -383,8 +383,7 @@ def largest_view_px(model: Segmenter, shape: tuple[int, int], options: Options) 
     chosen = options.resolved(model)
     sides = [max(shape), *([chosen.longer_side_px] if chosen.longer_side_px else [])]
     zoom = chosen.zoom_in
-    if zoom is not None and zoom.target_size is not None and zoom.skip_clicks < 0:
-        size = zoom.target_size
+    if zoom is not None and zoom.skip_clicks < 0 and (size := zoom.target_size) is not None:
         shown = max(size) if isinstance(size, tuple) else max(size, zoom.fine_size or 0)
         sides[0] = shown if chosen.tiles is None else max(shown, chosen.tiles.size_px)
     return min(sides)
@@ -406,8 +405,8 @@ class _SliceQuestion:
     def answered(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:
         """Return the answer as a person gets it: with clicks obeyed, drawn on edges and so on."""
         answer = self.looked(shape, kept)
-        if self.guide is None and self.options.cascade:
-            answer = self._likeliest(answer)
+        if self.options.cascade and self.guide is None and len(self.prompts.clicks) == 1:
+            answer = self._likeliest(answer, *self.prompts.clicks)
         if self.guide is not None and self.options.partial and not self.prompts.has_positive:
             answer = self._kept_in_part(answer, self.guide, shape, kept)
         if self.guide is None and self.options.several and not answer.alternatives:
@@ -461,14 +460,15 @@ class _SliceQuestion:
             answer = replace(self, guide=answer.patch, prev=answer)(choice)
         return answer
 
-    def _likeliest(self, first: SliceAnswer) -> SliceAnswer:
-        """Return an unsure answer to a single click, or a likelier one that it leads to."""
-        given, threshold = self.prompts, self.model.traits.threshold
-        if len(given.clicks) > 1 or given.has_drawn or not is_unsure(first.patch, threshold):
+    def _likeliest(self, first: SliceAnswer, click: Click) -> SliceAnswer:
+        """Return an unsure answer to one click in colour, or a likelier one that it leads to."""
+        threshold = self.model.traits.threshold
+        is_doubtful = not self.prompts.has_drawn and is_unsure(first.patch, threshold)
+        if not (is_doubtful and self.seeing.is_coloured(click, self.seen)):
             return first
         led = (replace(self, guide=raised(first.patch, step), prev=first) for step in ENLARGED)
         answers = [first, *(ask(Look(first.seen, first.kept)) for ask in led)]
-        return answers[likeliest([one.patch for one in answers], given.clicks[0], threshold)]
+        return answers[likeliest([one.patch for one in answers], click, threshold)]
 
     def _narrowed(self, answer: SliceAnswer, views: Sequence[View]) -> SliceAnswer:
         """Return the answer on the first of some narrower views that is steadier, if one is."""

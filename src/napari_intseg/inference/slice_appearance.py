@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Array, FloatArray, Prepared
 from napari_intseg.inference.blur import blurred
 from napari_intseg.inference.intensity import CT_WINDOWS, Intensity, slice_limits
@@ -21,6 +21,8 @@ _BONE_HU, _LUNG_HU = 300.0, -300.0
 
 # a square of 5 by 5 pixels round a click: the median of 25 pixels does not follow noise
 _REACH_PX = 2
+# colours are looked for so far to each side of a click
+_ROUND_PX = 32
 # so many samples along a side are enough for the median of a slice or a mask
 _SIDE_PX = 256
 # the least width of limits, as a share of the stack's: an empty slice is not stretched until its
@@ -371,6 +373,18 @@ class SliceAppearance:
             level = _level(shown)
             self._keep(("noise", seen.name), level)
         return None if level == 0 else lambda image: denoised(image, level)
+
+    def is_coloured(self, click: Click, seen: AppliedAppearance) -> bool:
+        """Whether the slice is shown in colours round a click, as photographs are."""
+        at = zip((click.row, click.col), self.shape, strict=True)
+        pixels = [min(max(int(where), 0), size - 1) for where, size in at]
+        rows, cols = (slice(max(0, pixel - _ROUND_PX), pixel + _ROUND_PX + 1) for pixel in pixels)
+        raw = self.read(rows, cols)
+        if raw.ndim == 2:
+            return False
+        shown = seen.intensity.to_rgb(raw)
+        # grey pictures that were compressed in colour differ by less
+        return float(np.abs(shown - shown.mean(axis=2, keepdims=True)).mean()) > 1 / 255
 
     def view(self, view: View, seen: AppliedAppearance) -> FloatArray:
         """Return a view of the slice as a model gets it, float32 (h, w, 3) in [0, 1]."""
