@@ -170,14 +170,16 @@ def test_an_unsure_first_answer_in_colour_leads_to_a_likelier_one():
     assert (model.asked, again.seen) == (6, answer.seen)
 
 
-@pytest.mark.parametrize("why", ["sure", "two clicks", "box", "off", "empty", "grey", "faint"])
+@pytest.mark.parametrize(
+    "why", ["sure", "two clicks", "box", "off", "empty", "grey", "faint", "deep"]
+)
 def test_other_first_answers_are_left_as_they_are(why):
     model = Doubtful({"sure": 0.9 * 5, "empty": -5}.get(why, 0.3))
     two = Prompts((Click(60, 80), Click(60, 81)))
     boxed = Prompts((Click(60, 80),), Box(50, 70, 70, 90))
     given = {"two clicks": two, "box": boxed}.get(why)
     nearly = np.full_like(RED, 90) + np.array([0, 1, 2], np.uint8)
-    image = {"grey": RED[..., 0], "faint": nearly}.get(why, RED)
+    image = {"grey": RED[..., 0], "faint": nearly, "deep": RED * np.uint16(99)}.get(why, RED)
     answer = first_answer(model, given, image, cascade=why != "off")
     # by itself, and led by its own answer, twice where there is a box, unless that is off or the
     # answer empty; one that is sure leads to the larger disc at once

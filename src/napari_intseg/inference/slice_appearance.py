@@ -375,12 +375,15 @@ class SliceAppearance:
         return None if level == 0 else lambda image: denoised(image, level)
 
     def is_coloured(self, click: Click, seen: AppliedAppearance) -> bool:
-        """Whether the slice is shown in colours round a click, as photographs are."""
+        """Whether the slice is in colour round a click, as photographs are.
+
+        Channels of more than 8 bits are a detector's, in whatever colours they are shown.
+        """
         at = zip((click.row, click.col), self.shape, strict=True)
         pixels = [min(max(int(where), 0), size - 1) for where, size in at]
         rows, cols = (slice(max(0, pixel - _ROUND_PX), pixel + _ROUND_PX + 1) for pixel in pixels)
         raw = self.read(rows, cols)
-        if raw.ndim == 2:
+        if raw.ndim == 2 or raw.dtype != np.uint8:
             return False
         shown = seen.intensity.to_rgb(raw)
         # grey pictures that were compressed in colour differ by less
