@@ -18,7 +18,7 @@ import torch
 
 from napari_intseg.core.prompts import Box, Click, Prompts
 from napari_intseg.core.segmenter import Query
-from napari_intseg.models.nets.tiny_vit import EARLY_DIM
+from napari_intseg.models.nets.mobile_encoders import EARLY_DIM
 from napari_intseg.models.sam import sam
 from napari_intseg.models.sam.efficient_sam import EfficientSamNet
 from napari_intseg.models.sam.mask_decoder import PromptedNet

@@ -197,6 +197,7 @@ MODULES = {
     "models.nets.simpleclick": "models.nets.simple_click",
     "models.nets.taps": "models.nets.click_maps",
     "models.nets.resnet_nets": "models.nets.earlier_nets",
+    "models.nets.tiny_vit": "models.nets.mobile_encoders",
     "models.nets.vgg": "models.nets.earlier_nets",
     "models.nets.vgg_nets": "models.nets.earlier_nets",
     "models.nets.whole_net": "models.nets.click_net",

@@ -431,6 +431,7 @@ _LISTED: tuple[tuple[str, str, str, str, frozenset[PromptKind]], ...] = (
     ("sam2.1-small", "sam2", "SAM 2.1 small", _SAM2, CLICKS_BOX_MASK),
     ("sam2.1-base-plus", "sam2", "SAM 2.1 base plus", _SAM2, CLICKS_BOX_MASK),
     ("sam2.1-large", "sam2", "SAM 2.1 large", _SAM2, CLICKS_BOX_MASK),
+    ("edgetam", "sam2", "EdgeTAM (for a CPU)", "arXiv:2501.07256", CLICKS_BOX_MASK),
 )  # fmt: skip
 
 SAM: Table = {

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 from torch.overrides import TorchFunctionMode
 
+from napari_intseg.models.nets.mobile_encoders import ChannelNorm
 from napari_intseg.models.nets.semantic_parts import (
     CAFFE_PADDING,
     VGG,
@@ -27,7 +28,6 @@ from napari_intseg.models.nets.semantic_parts import (
     scaled,
     step,
 )
-from napari_intseg.models.nets.tiny_vit import ChannelNorm
 
 
 def _classifier(

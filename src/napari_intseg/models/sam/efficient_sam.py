@@ -18,7 +18,7 @@ from transformers.models.sam.modeling_sam import (
 )
 
 from napari_intseg.models.device import Precision
-from napari_intseg.models.nets.tiny_vit import ChannelNorm
+from napari_intseg.models.nets.mobile_encoders import ChannelNorm
 from napari_intseg.models.sam.keys import Rules
 from napari_intseg.models.sam.mask_decoder import (
     Asked,

@@ -151,17 +151,44 @@ _MEMORY: Rules = (
     (r"(memory_fuser\.layers\.\d)\.pwconv([12])\.", r"\1.pointwise_conv\2."),
     (r"mask_downsampler\.encoder\.12\.", "mask_downsampler.final_conv."),
 )
+# of EdgeTAM alone, in front: what is left has SAM 2's names
+_EDGE: Rules = (
+    (r"^image_encoder\.trunk\.body\.", "vision_encoder.backbone."),
+    (r"^memory_attention\.layers\.(\d)\.linear1\.", r"memory_attention.layers.\1.mlp.up_proj."),
+    (r"^memory_attention\.layers\.(\d)\.linear2\.", r"memory_attention.layers.\1.mlp.down_proj."),
+    (r"^spatial_perceiver\.latents$", "spatial_perceiver.latents_1d"),
+    (r"^spatial_perceiver\.norm\.", "spatial_perceiver.layer_norm."),
+    (r"^(spatial_perceiver\..*)\.attn\.norm_x\.", r"\1.layer_norm_input."),
+    (r"^(spatial_perceiver\..*)\.attn\.norm_latents\.", r"\1.layer_norm_latents."),
+    (r"^(spatial_perceiver\..*)\.self_attn\.norm\.", r"\1.layer_norm_self."),
+    (r"^(spatial_perceiver\..*)\.attn\.", r"\1.cross_attention."),
+    (r"^(spatial_perceiver\..*)\.self_attn\.", r"\1.self_attention."),
+    (r"^(spatial_perceiver\..*)\.to_(q|kv)\.", r"\1.\2_proj."),
+    (r"^(spatial_perceiver\..*)\.to_out\.", r"\1.o_proj."),
+    (r"^(spatial_perceiver\..*)\.(self_)?ff\.0\.", r"\1.\2mlp.layer_norm."),
+    (r"^(spatial_perceiver\..*)\.(self_)?ff\.1\.", r"\1.\2mlp.up_proj."),
+    (r"^(spatial_perceiver\..*)\.(self_)?ff\.3\.", r"\1.\2mlp.down_proj."),
+)
 # in this order: later rules expect the names that earlier ones made
 _RULES: Rules = (*_TOP, *_TRUNK, *_SAM2_PROMPTS, *_SAM2_DECODER, *_MEMORY)
+_EDGE_ONLY = "spatial_perceiver.latents"
+_TIMM = "vision_encoder.backbone.timm_model."
 _DOWN = re.compile(r"mask_downsampler\.encoder\.(\d+)\.")
 _POINT = "prompt_encoder.point_embeddings.{}.weight"
 
 
 def library_names(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a state dict of SAM 2 under the library's names; those already so stay as they are."""
+    """Return a state dict of SAM 2 or EdgeTAM under the library's names; those stay as they are."""
     if any(name.startswith("vision_encoder.") for name in state_dict):
-        return tied(state_dict)
-    out = renamed(state_dict, _RULES)
+        # EdgeTAM's encoder is not wrapped here
+        return tied(
+            {name.replace(_TIMM, "vision_encoder.backbone."): v for name, v in state_dict.items()}
+        )
+    out = renamed(state_dict, (*_EDGE, *_RULES) if _EDGE_ONLY in state_dict else _RULES)
+    for name in [name for name in out if name.endswith(".kv_proj.weight")]:
+        out[name.replace("kv_proj", "k_proj")], out[name.replace("kv_proj", "v_proj")] = out.pop(
+            name
+        ).chunk(2)
     # the published names count convolution, norm and activation of each of the four steps through
     out = {_DOWN.sub(_step, name): value for name, value in out.items()}
     # four tables of one row each became one of four rows

@@ -43,7 +43,7 @@ from napari_intseg.models.device import (
     upload,
 )
 from napari_intseg.models.net_model import NetModel, OnDevice
-from napari_intseg.models.nets.tiny_vit import EARLY_DIM, TinyViT
+from napari_intseg.models.nets.mobile_encoders import EARLY_DIM, TinyViT
 from napari_intseg.models.sam.keys import SAM_RULES, TINY_RULES, Rules, unwrapped
 from napari_intseg.models.sam.mask_decoder import (
     SMALLER_PX,

@@ -1,15 +1,18 @@
-"""SAM 2.1 for images and, with its memory, for planes that follow each other."""
+"""SAM 2.1 and EdgeTAM for images and, with their memory, for planes that follow each other."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.models.edgetam_video.configuration_edgetam_video import EdgeTamVideoConfig
+from transformers.models.edgetam_video.modeling_edgetam_video import EdgeTamVideoModel
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig, Sam2VisionConfig
 from transformers.models.sam2_video.configuration_sam2_video import Sam2VideoConfig
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoModel
@@ -26,6 +29,7 @@ from napari_intseg.models.device import (
     download,
     upload,
 )
+from napari_intseg.models.nets.mobile_encoders import RepViT
 from napari_intseg.models.sam.keys import library_names
 from napari_intseg.models.sam.mask_decoder import (
     GRID,
@@ -43,6 +47,8 @@ from napari_intseg.models.sam.sam import SamSegmenter, asked_in
 from napari_intseg.models.sam.square_frame import LOW_PX, SIDE_PX, SquareFrame, imagenet
 
 Size = Literal["tiny", "small", "base-plus", "large"]
+EDGE = "edgetam"
+"""EdgeTAM's name among the sizes: SAM 2 with another encoder and a shorter memory."""
 
 SIZES: dict[Size, dict[str, Any]] = {
     "tiny": {"width": 96, "blocks": [1, 2, 7, 2], "whole": [5, 7, 9]},
@@ -86,11 +92,13 @@ class Sam2Net(nn.Module):
     """
 
     frame = SquareFrame("stretch", antialias=True)
+    is_shortened = False
+    """Whether fewer vectors than places are remembered."""
     grid: Tensor
 
     def __init__(self, size: Size) -> None:
         super().__init__()
-        self.body = Sam2VideoModel(sam2_config(size))
+        self.body: Any = Sam2VideoModel(sam2_config(size))
         regroup(self.body.mask_decoder)
 
     def finish(self) -> None:
@@ -158,9 +166,95 @@ class Sam2Net(nn.Module):
         )
         return masks[0, 0], scores[0, 0], tokens[0, 0], seen[0, 0]
 
+    def fused(self, image: Tensor, mask: Tensor, score: Tensor) -> Tensor:
+        """Return image (1, 256, 64, 64) and mask (1, 1, 1024, 1024) together, (1, 64, 64, 64)."""
+        features: Tensor = self.body.memory_encoder(image, mask)[0]
+        hidden = self.body.occlusion_spatial_embedding_parameter
+        if hidden is None:
+            return features
+        return torch.where(score > 0, features, features + hidden[..., None, None])
 
-def find_size(state_dict: dict[str, Any]) -> Size | None:
-    """Return the size of SAM 2 that a state dict in the library's names has, None if of none."""
+    def shortened(self, fused: Tensor) -> Tensor:
+        """Return what is remembered of `fused`, (n, 64): all places."""
+        return fused[0].flatten(1).T
+
+    def place_code(self, image: Tensor) -> Tensor:
+        """Return the position code of what `shortened` gives, (n, 64)."""
+        shape = torch.Size((1, self.body.mem_dim, *image.shape[-2:]))
+        code: Tensor = self.body.memory_encoder.position_encoding(shape, image.device, image.dtype)
+        return code[0].flatten(1).T
+
+    def pointer_codes(self, times: Tensor, width: int) -> Tensor:
+        """Return codes (n, 64) of how far pointers (n, width) lie back, as shares of the most."""
+        code: Tensor = self.body.temporal_positional_encoding_projection_layer(
+            sine_code(times, width)
+        )
+        return code
+
+
+class EdgeTamNet(Sam2Net):
+    """EdgeTAM: RepViT sees the image, and a plane is remembered by 512 vectors instead of 4096.
+
+    The library's, but for the encoder, which it takes from a package that is not needed here.
+    """
+
+    is_shortened = True
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        # a small trunk, which is replaced
+        trunk = Sam2HieraDetConfig(blocks_per_stage=[1, 1, 1, 1], global_attention_blocks=[])
+        vision = Sam2VisionConfig(
+            backbone_config=trunk, backbone_channel_list=[384, 192, 96, 48],
+            fpn_top_down_levels=[2, 3],
+        )  # fmt: skip
+        self.body = EdgeTamVideoModel(
+            EdgeTamVideoConfig(
+                vision_config=vision, enable_occlusion_spatial_embedding=False,
+                enable_temporal_pos_encoding_for_object_pointers=False,
+            )
+        )  # fmt: skip
+        self.body.vision_encoder.backbone = RepTrunk()
+
+    def shortened(self, fused: Tensor) -> Tensor:
+        """Return what is remembered of `fused`, (512, 64): what vectors asked all places."""
+        code = self.body.memory_encoder.position_encoding(fused.shape, fused.device, fused.dtype)
+        out: Tensor = self.body.spatial_perceiver(fused, code)[0]
+        return out[0]
+
+    def place_code(self, image: Tensor) -> Tensor:
+        """Return the position code of what `shortened` gives: the first half has no place."""
+        perceiver = self.body.spatial_perceiver
+        side = round(perceiver.num_latents_2d**0.5)
+        shape = torch.Size((1, self.body.mem_dim, side, side))
+        code: Tensor = perceiver.positional_encoding(shape, image.device, image.dtype)
+        places = code[0].flatten(1).T
+        return torch.cat((places.new_zeros(perceiver.num_latents_1d, places.shape[1]), places))
+
+    def pointer_codes(self, times: Tensor, width: int) -> Tensor:  # noqa: ARG002
+        """Return zeros (n, 64): it is not told how far pointers lie back."""
+        return times.new_zeros(len(times), self.body.mem_dim)
+
+
+class RepTrunk(RepViT):
+    """RepViT, with its answer as the library's encoder expects it."""
+
+    def forward(self, x: Tensor, **_: Any) -> Any:
+        """Return the features of the stages, channels last."""
+        stages = tuple(one.permute(0, 2, 3, 1) for one in super().forward(x))
+        return SimpleNamespace(
+            last_hidden_state=stages[-1], intermediate_hidden_states=stages,
+            hidden_states=None, attentions=None,
+        )  # fmt: skip
+
+
+def find_size(state_dict: dict[str, Any]) -> str | None:
+    """Return the size of SAM 2 that a state dict in the library's names has, None if of none.
+
+    `EDGE` is one of them.
+    """
+    if "spatial_perceiver.latents_1d" in state_dict:
+        return EDGE
     code = state_dict.get("vision_encoder.backbone.pos_embed")
     blocks = {name.split(".")[3] for name in state_dict if ".backbone.blocks." in name}
     for size, values in SIZES.items():
@@ -168,6 +262,11 @@ def find_size(state_dict: dict[str, Any]) -> Size | None:
         if fits and len(blocks) == sum(values["blocks"]):
             return size
     return None
+
+
+def _called(size: str | None) -> str:
+    """Return the registered name of a size."""
+    return EDGE if size == EDGE else f"sam2.1-{size}"
 
 
 def load_net(name: str, weights: Path | None) -> Sam2Net:
@@ -185,10 +284,10 @@ def load_net(name: str, weights: Path | None) -> Sam2Net:
         raise WeightsError(
             f"weights are of another SAM 2 size: expected {wanted} for {name!r}, got "
             f"{size or 'no SAM 2.1 at all'} in {str(path)!r}. "
-            + (f"Load it as 'sam2.1-{size}'." if size else "Choose the model it belongs to.")
+            + (f"Load it as {_called(size)!r}." if size else "Choose the model it belongs to.")
         )
     with random_start_skipped():
-        net = Sam2Net(size)
+        net = EdgeTamNet() if size == EDGE else Sam2Net(cast(Size, size))
     load_strict(net, {f"body.{key}": value for key, value in state_dict.items()}, path)
     net.eval().requires_grad_(False)
     net.finish()
@@ -204,12 +303,12 @@ def build(
     multimask: bool | Literal["auto"] = "auto",
     feed_back: bool = True,
 ) -> SamSegmenter:
-    """Load SAM 2.1 [1]_, as a `Sam2Segmenter`.
+    """Load SAM 2.1 [1]_ or EdgeTAM [2]_, as a `Sam2Segmenter`.
 
     Parameters
     ----------
     name : str
-        A name of the registry, "sam2.1-" and the size.
+        A name of the registry: "sam2.1-" and the size, or "edgetam".
     weights : Path
         An original ``.pt`` file, a ``.safetensors`` file, or a Hugging Face folder.
     device, precision : str
@@ -227,6 +326,7 @@ def build(
     References
     ----------
     .. [1] Ravi, N. et al. "SAM 2: Segment Anything in Images and Videos", arXiv:2408.00714.
+    .. [2] Zhou, C. et al. "EdgeTAM: on-device track anything model", arXiv:2501.07256.
     """
     return Sam2Segmenter(
         load_net(name, weights), name,
@@ -254,7 +354,7 @@ class Remembered:
         The object, summed up.
     score : Tensor, shape (1,)
         Negative when the object is out of sight.
-    features : Tensor of bfloat16, shape (4096, 64)
+    features : Tensor of bfloat16, shape (4096, 64), or (512, 64) of EdgeTAM
         Image and mask together.
     """
 
@@ -420,15 +520,11 @@ class Tracker:
         """Return image and mask (1, 1, 1024, 1024) together, as they are remembered."""
         # in bfloat16, as the published predictor keeps them: rounded here and nowhere else
         fused = self._fused(seen, prob, score)
-        return fused.to(torch.bfloat16)[0].flatten(1).T.contiguous()
+        return self.net.shortened(fused).to(torch.bfloat16).contiguous()
 
     def _fused(self, seen: EncodedPlane, prob: Tensor, score: Tensor) -> Tensor:
         """Return image and mask together (1, 64, 64, 64), in the network's own precision."""
-        body: Any = self.net.body
-        mask = prob * _MASK_SCALE + _MASK_SHIFT
-        features: Tensor = body.memory_encoder(seen.features["image"], mask)[0]
-        hidden = body.occlusion_spatial_embedding_parameter[..., None, None]
-        return torch.where(score > 0, features, features + hidden)
+        return self.net.fused(seen.features["image"], prob * _MASK_SCALE + _MASK_SHIFT, score)
 
     def _with_memory(self, index: int, seen: EncodedPlane, *, reverse: bool) -> Tensor:
         """Return a plane's coarse features after they attended to the memory."""
@@ -439,30 +535,24 @@ class Tracker:
             kept = self.memory.followed.get(index - sign * apart)
             if kept is not None:
                 entries.append((apart, kept))
-        place = self._place(seen)
+        place = self.net.place_code(seen.features["image"])
         times = body.memory_temporal_positional_encoding[:, 0, 0]
         memory = [kept.features.float() for _, kept in entries]
         # prompted planes have distance 0, hence the last code, as published
         places = [place + times[apart - 1] for apart, _ in entries]
         pointers, codes = self._pointers(index, sign)
+        # EdgeTAM turns the places of each remembered plane alike: it must know how many planes
+        planes = {"num_spatial_memory_tokens": len(memory)} if self.net.is_shortened else {}
         attended = body.memory_attention(
             current_vision_features=seen.flat,
             current_vision_position_embeddings=seen.place,
             memory=torch.cat([*memory, pointers])[:, None],
             memory_posision_embeddings=torch.cat([*places, codes])[:, None],
             num_object_pointer_tokens=len(pointers),
+            **planes,
         )
         out: Tensor = attended.reshape(seen.flat.shape).permute(1, 2, 0)
         return out.reshape(seen.features["image"].shape)
-
-    def _place(self, seen: EncodedPlane) -> Tensor:
-        """Return the position code of remembered features, shape (4096, 64)."""
-        image = seen.features["image"]
-        shape = torch.Size((1, self.net.body.mem_dim, *image.shape[-2:]))
-        code: Tensor = self.net.body.memory_encoder.position_encoding(
-            shape, image.device, image.dtype
-        )
-        return code[0].flatten(1).T
 
     def _pointers(self, index: int, sign: int) -> tuple[Tensor, Tensor]:
         """Return the object pointers of planes before, in pieces, and their codes in time."""
@@ -483,8 +573,7 @@ class Tracker:
             return none, none
         pointers = torch.stack([pointer for _, pointer in found])
         times = torch.tensor([float(apart) for apart, _ in found], device=pointers.device)
-        waves = sine_code(times / max(1, longest - 1), pointers.shape[1])
-        codes = self.net.body.temporal_positional_encoding_projection_layer(waves)
+        codes = self.net.pointer_codes(times / max(1, longest - 1), pointers.shape[1])
         pieces = pointers.shape[1] // size
         return pointers.reshape(-1, size), codes.repeat_interleave(pieces, dim=0)
 
@@ -498,7 +587,7 @@ def sine_code(at: Tensor, dim: int) -> Tensor:
 
 
 class Sam2Segmenter(SamSegmenter):
-    """SAM 2.1: what follows an object through planes, besides answering on an image."""
+    """SAM 2.1 or EdgeTAM: what follows an object through planes, besides answering on an image."""
 
     def follow(
         self,

@@ -146,6 +146,9 @@ _SAM_FILES = (
     _sam("sam2.1-large", f"{_META}_2/092824/sam2.1_hiera_large.pt", 898.1,
          "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
          paper="arXiv:2408.00714"),
+    _sam("edgetam",
+         "https://github.com/facebookresearch/EdgeTAM/raw/main/checkpoints/edgetam.pt", 56.0,
+         paper="arXiv:2501.07256"),
 )  # fmt: skip
 
 _FILES = (

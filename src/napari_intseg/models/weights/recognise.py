@@ -287,6 +287,7 @@ _FAMILIES: tuple[tuple[str, Callable[[Shapes, Any], Recognised]], ...] = (
     ("layer5.final.weight", _always("DEXTR or DeepGrabCut, which look alike",
                                       "dextr", "deepgrabcut")),
     ("prompt_encoder.invalid_points.weight", _efficient_sam),
+    ("spatial_perceiver.latents_2d", _always("EdgeTAM", "edgetam")),
     ("maskmem_tpos_enc", _sam2),
     ("memory_temporal_positional_encoding", _sam2),
     ("mask_decoder.iou_token.weight", _sam),

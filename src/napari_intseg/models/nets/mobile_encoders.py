@@ -1,8 +1,20 @@
-"""TinyViT as MobileSAM has it: a small image encoder whose embedding is SAM's (arXiv:2306.14289).
+"""Small image encoders of SAM's kin: TinyViT as MobileSAM has it, RepViT as EdgeTAM has it.
 
-Names of parameters are those of the published checkpoints. The network is that of
-arXiv:2207.10666 with the last merging left at its resolution, and SAM's neck on top.
+Names of parameters are those of the published checkpoints. TinyViT [1]_ has the last merging left
+at its resolution, and SAM's neck on top [2]_; RepViT-M1 [3]_ gives the features of its four stages
+to the neck of SAM 2 [4]_.
+
+References
+----------
+.. [1] Wu, K. et al. "TinyViT: fast pretraining distillation for small vision transformers",
+   arXiv:2207.10666.
+.. [2] Zhang, C. et al. "Faster segment anything: towards lightweight SAM for mobile applications",
+   arXiv:2306.14289.
+.. [3] Wang, A. et al. "RepViT: revisiting mobile CNN from ViT perspective", arXiv:2307.09283.
+.. [4] Zhou, C. et al. "EdgeTAM: on-device track anything model", arXiv:2501.07256.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -224,3 +236,144 @@ class TinyViT(nn.Module):
             if index == 1:
                 early = x
         return self.neck(x), early
+
+
+# channels and blocks of the four stages of RepViT-M1 (arXiv:2307.09283), whose blocks widen twice
+_REP_DIMS, _REP_DEPTHS, _REP_WIDER = (48, 96, 192, 384), (2, 2, 14, 2), 2
+# of a block's channels in its weighing of channels
+_SQUEEZED = 4
+
+
+class RepMixer(nn.Module):
+    """Two filters of each channel and the input, added."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.conv = ConvBatchNorm(dim, dim, 3, groups=dim)
+        self.conv1 = ConvBatchNorm(dim, dim, groups=dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter (B, dim, h, w); the shape stays."""
+        out: Tensor = self.conv(x) + self.conv1(x) + x
+        return out
+
+
+class ChannelWeights(nn.Module):
+    """Channels weighed by what their means say."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        # as the published network rounds it: to a multiple of 8
+        inside = max(8, (dim // _SQUEEZED + 4) // 8 * 8)
+        self.fc1 = nn.Conv2d(dim, inside, 1)
+        self.fc2 = nn.Conv2d(inside, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh (B, dim, h, w); the shape stays."""
+        inside = torch.relu(self.fc1(x.mean((2, 3), keepdim=True)))
+        return x * torch.sigmoid(self.fc2(inside))
+
+
+class RepMlp(nn.Module):
+    """Widen and narrow, without the input."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.conv1 = ConvBatchNorm(dim, _REP_WIDER * dim)
+        self.conv2 = ConvBatchNorm(_REP_WIDER * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, dim, h, w) to the same shape."""
+        out: Tensor = self.conv2(nn.functional.gelu(self.conv1(x)))
+        return out
+
+
+class RepBlock(nn.Module):
+    """Mix places, then channels."""
+
+    def __init__(self, dim: int, *, is_weighed: bool) -> None:
+        super().__init__()
+        self.token_mixer = RepMixer(dim)
+        self.se = ChannelWeights(dim) if is_weighed else nn.Identity()
+        self.channel_mixer = RepMlp(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, dim, h, w) to the same shape."""
+        x = self.se(self.token_mixer(x))
+        out: Tensor = x + self.channel_mixer(x)
+        return out
+
+
+class RepDownsample(nn.Module):
+    """Half the resolution, with other channels."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.pre_block = RepBlock(before, is_weighed=False)
+        self.spatial_downsample = ConvBatchNorm(before, before, 3, stride=2, groups=before)
+        self.channel_downsample = ConvBatchNorm(before, after)
+        self.ffn = RepMlp(after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, before, h, w) to (B, after, h / 2, w / 2)."""
+        x = self.channel_downsample(self.spatial_downsample(self.pre_block(x)))
+        out: Tensor = x + self.ffn(x)
+        return out
+
+
+class RepStem(nn.Module):
+    """Two strided convolutions, a quarter of the resolution."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.conv1 = ConvBatchNorm(3, dim // 2, 3, stride=2)
+        self.conv2 = ConvBatchNorm(dim // 2, dim, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, 3, h, w) to (B, dim, h / 4, w / 4)."""
+        out: Tensor = self.conv2(nn.functional.gelu(self.conv1(x)))
+        return out
+
+
+class RepStage(nn.Module):
+    """Blocks at one resolution, every other of which weighs its channels."""
+
+    def __init__(self, before: int | None, dim: int, depth: int) -> None:
+        super().__init__()
+        self.downsample = nn.Identity() if before is None else RepDownsample(before, dim)
+        self.blocks = nn.Sequential(
+            *(RepBlock(dim, is_weighed=index % 2 == 0) for index in range(depth))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, before, h, w) to the channels and size of this stage."""
+        out: Tensor = self.blocks(self.downsample(x))
+        return out
+
+
+class RepViT(nn.Module):
+    """RepViT-M1 without its classifier.
+
+    Parameters
+    ----------
+    dims, depths : sequence of int
+        Channels and blocks of the stages.
+    """
+
+    def __init__(
+        self, dims: Sequence[int] = _REP_DIMS, depths: Sequence[int] = _REP_DEPTHS
+    ) -> None:
+        super().__init__()
+        self.stem = RepStem(dims[0])
+        self.count = len(dims)
+        for index, (dim, depth) in enumerate(zip(dims, depths, strict=True)):
+            before = dims[index - 1] if index else None
+            self.add_module(f"stages_{index}", RepStage(before, dim, depth))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return features (B, dim, h, w) of each stage, at strides 4, 8, 16 and 32."""
+        x, found = self.stem(x), []
+        for index in range(self.count):
+            x = self.get_submodule(f"stages_{index}")(x)
+            found.append(x)
+        return found
