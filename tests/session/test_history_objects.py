@@ -260,3 +260,25 @@ def test_people_are_asked_and_can_take_over(session):
     session.set_initial_mask(square(3, 3), PLANE)
     assert (session.labels[2][square(3, 3)] == 2).all()
     assert session.take_over(Plane(0, 0)) is None
+
+
+def test_objects_share_their_positive_clicks(session):
+    session.click((2, 5, 5))
+    session.click((2, 6, 6), positive=False)
+    session.new_object()
+    session.click((2, 20, 20))
+    session.add_scribble(Scribble(((20.0, 8.0), (20.0, 9.0))), PLANE)
+    session.new_object()
+    session.click((4, 20, 20))  # on another plane, where it is alone
+    change = session.share_corrections(PLANE)
+    assert change.objects == (1, 2)
+    given = {n: session.document.state(n, PLANE).prompts for n in (1, 2)}
+    assert [(c.row, c.positive) for c in given[1].clicks] == [(5, True), (6, False), (20, False)]
+    assert [s.positive for s in given[1].scribbles] == [False]
+    assert [(c.row, c.positive) for c in given[2].clicks] == [(20, True), (5, False)]
+    assert session.predictor.is_pending(PLANE, 1)
+    with pytest.raises(PromptError, match=r"nothing to share: .* got 2 with any"):
+        session.share_corrections(PLANE)
+    session.undo()
+    assert len(session.document.state(1, PLANE).prompts.clicks) == 2
+    assert session.document.state(1, PLANE).prompts.scribbles == ()

@@ -1,6 +1,6 @@
 """Prompts: what a person gives a model on one slice, in pixels of that slice; what they cover."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import attrgetter
@@ -207,3 +207,38 @@ def _along(line: tuple[Point, ...]) -> list[Point]:
             (r0 + (r1 - r0) * i / steps, c0 + (c1 - c0) * i / steps) for i in range(1, steps + 1)
         ]
     return points
+
+
+def shared(given: Mapping[int, Prompts]) -> dict[int, Prompts]:
+    """Return what objects of a plane have once the others' positive clicks and lines are negative.
+
+    Where objects meet, a correction of one is a correction of its neighbours [1]_.
+
+    Parameters
+    ----------
+    given : mapping of int to Prompts
+        What each object has on the plane.
+
+    Returns
+    -------
+    dict of int to Prompts
+        Of the objects alone that get something new; it comes after what they have.
+
+    References
+    ----------
+    .. [1] Agustsson, E. et al. "Interactive full image segmentation by considering all regions
+       jointly", CVPR 2019, arXiv:1812.01888.
+    """
+    out = {}
+    for label, own in given.items():
+        others = [prompts for other, prompts in given.items() if other != label]
+        clicks = [replace(c, positive=False) for p in others for c in p.clicks if c.positive]
+        lines = [replace(s, positive=False) for p in others for s in p.scribbles if s.positive]
+        more = replace(
+            own,
+            clicks=(*own.clicks, *(c for c in clicks if c not in own.clicks)),
+            scribbles=(*own.scribbles, *(s for s in lines if s not in own.scribbles)),
+        )
+        if more != own:
+            out[label] = more
+    return out

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_intseg.core.prompts import Prompts, seed_points
+from napari_intseg.core.prompts import Prompts, seed_points, shared
 from napari_intseg.core.segmenter import BoolArray, FloatArray, Segmenter, missing, sigmoid
 from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.errors import PromptError
 from napari_intseg.inference.memory_ladder import within_memory
 from napari_intseg.inference.patch import CompactAnswer, Patch
 from napari_intseg.inference.predict import (
@@ -496,8 +497,41 @@ class Predictor:
         PromptError
             If the object is finished; else see `check_prompts`.
         """
+        label = self.document.check_open()
+        states = self._given(label, changes)
+        if VolumeKey(label) in self.document.history.values:
+            # without prompts the object's mask in the volume goes in the same step of undo
+            states |= self.volumes.cleared(label, states)
+        return self.document.do(title, states)
+
+    def share(self, plane: Plane) -> Change:
+        """Give the objects of a plane each other's positive clicks and lines as negative ones.
+
+        Of objects that have prompts there and are not finished, as one entry; then all of them are
+        to be answered anew. See `core.prompts.shared`.
+
+        Raises
+        ------
+        PromptError
+            If there is nothing to share that they do not have yet.
+        """
+        document = self.document
+        given = {n: document.state(n, plane).prompts for n in document.objects}
+        given = {n: p for n, p in given.items() if not (p.is_empty or document.is_shut(n))}
+        states: dict[Hashable, Any] = {}
+        for label, prompts in shared(given).items():
+            states |= self._given(label, {plane: prompts})
+        if not states:
+            raise PromptError(
+                f"nothing to share: expected two objects or more with clicks on {plane!r} that the "
+                f"others do not have yet, got {len(given)} with any. Click on another object."
+            )
+        return document.do("Share corrections", states)
+
+    def _given(self, label: int, changes: Mapping[Plane, Prompts]) -> dict[Hashable, Any]:
+        """Return an object's planes with other prompts, answered as far as that is known."""
         document, setup = self.document, self.document.setup
-        label, traits = document.check_open(), setup.model.traits
+        traits = setup.model.traits
         states: dict[Hashable, Any] = {}
         for plane, prompts in changes.items():
             state = document.state(label, plane)
@@ -508,10 +542,7 @@ class Predictor:
             state = with_prompts(state, prompts, traits, document.serials)
             states[PlaneKey(label, plane)] = self.answered(state, question(setup, plane, state))
             self.last_plane = plane
-        if VolumeKey(label) in document.history.values:
-            # without prompts the object's mask in the volume goes in the same step of undo
-            states |= self.volumes.cleared(label, states)
-        return document.do(title, states)
+        return states
 
     def start(self, label: int, masks: Mapping[Plane, BoolArray]) -> dict[Hashable, Any]:
         """Return the planes of an object as they start from masks; clicks that follow correct them.

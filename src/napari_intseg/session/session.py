@@ -437,6 +437,11 @@ class Session:
         return self.predictor.give(self.document.with_clicks(clicks), title)
 
     @recorded
+    def share_corrections(self, plane: Plane | None = None) -> Change:
+        """Give objects each other's positive clicks as negative ones; see `Predictor.share`."""
+        return self.predictor.share(plane_or_only(self.volume, plane))
+
+    @recorded
     def change_prompts(
         self, changes: Mapping[Plane, Prompts], title: str = "Change prompts"
     ) -> Change:
@@ -521,12 +526,9 @@ class Session:
 
     @recorded
     def set_detail(
-        self,
-        mm: float,
-        planes: Sequence[Plane] | None = None,
-        token: str | None = None,
+        self, mm: float, planes: Sequence[Plane] | None = None, token: str | None = None,
         labels: Sequence[int] | None = None,
-    ) -> Change:
+    ) -> Change:  # fmt: skip
         """Smooth and simplify outlines, as one entry; see `OutlineDetail.set`."""
         return self._detail.set(mm, planes, labels, token)
 
@@ -547,13 +549,9 @@ class Session:
 
     @recorded
     def clean_up(
-        self,
-        *,
-        holes: bool = False,
-        largest: bool = False,
-        smooth_mm: float = 0.0,
+        self, *, holes: bool = False, largest: bool = False, smooth_mm: float = 0.0,
         label: int | None = None,
-    ) -> Change:
+    ) -> Change:  # fmt: skip
         """Clean up an object on the planes of `axis`; see `CleanUp.apply`."""
         return self._clean_up.apply(
             self._axis, label, holes=holes, largest=largest, smooth_mm=smooth_mm

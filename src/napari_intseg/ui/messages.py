@@ -111,6 +111,7 @@ ENGINE_MESSAGES: tuple[str, ...] = (
     "Renumber object",
     "Link through time",
     "Take over pixels",
+    "Share corrections",
     "Take objects",
     "New object",
     "Propagate",

@@ -81,8 +81,9 @@ def test_every_published_network_is_recognised(shared, fixture):
 
 def test_every_model_with_weights_can_be_told_or_looks_like_one_that_can():
     told = {model for _, models in FIXTURES.values() for model in models} | {"bundled"}
-    # these differ from a told one by what they were trained on, or by what wraps the network
-    alike = {"medsam", "sam-finetuned", "ritm-hrnet18-sbd"}
+    # these differ from a told one by what they were trained on, or by what wraps the network;
+    # EdgeTAM's file is told in sam/test_edgetam_parity.py
+    alike = {"medsam", "sam-finetuned", "ritm-hrnet18-sbd", "edgetam"}
     wrapped = {n for n in MODELS if n.endswith(("-sbd", "-fbrs-b")) or MODELS[n].parts}
     theirs = {n for n, spec in MODELS.items() if spec.family.startswith("nninteractive")}
     known = told | alike | wrapped | theirs

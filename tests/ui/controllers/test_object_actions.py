@@ -250,3 +250,23 @@ def test_accept_goes_on_to_the_next_object_that_is_open(controller, image_contro
     assert said.messages[-1] == "Object 1 is accepted. Next: object 5."
     accept(controller)
     assert said.failures[-1].startswith("There is nothing to accept yet.")
+
+
+@pytest.mark.gui
+def test_clicks_are_shared_by_the_objects_of_a_plane(controller, panel, image_controller, settle):
+    assert not panel.share.isVisible()
+    controller.new_object()
+    image_controller.points.add((45, 55))
+    settle()
+    choose(panel.policy, "share, the surest has them")
+    assert panel.share.isVisible()
+    press(panel.share)
+    settle()
+    signs = list(image_controller.points.features["sign"])
+    assert sorted(signs) == ["negative", "negative", "positive", "positive"]
+    session = session_now(controller)
+    here = image_controller.displayed_slice.plane
+    assert not any(session.predictor.is_pending(here, label) for label in (1, 2))
+    controller.undo()
+    settle()
+    assert list(image_controller.points.features["sign"]) == ["positive", "positive"]

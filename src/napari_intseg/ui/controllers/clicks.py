@@ -12,6 +12,7 @@ from napari.utils.key_bindings import coerce_keybinding
 from numpy.typing import NDArray
 
 from napari_intseg.core.volume import Plane
+from napari_intseg.errors import IntSegError
 from napari_intseg.session.session import Session
 from napari_intseg.session.suggestions import Alternative
 from napari_intseg.ui.controllers.image_controller import ImageController
@@ -20,7 +21,7 @@ from napari_intseg.ui.layers.image_axes import camera_of
 from napari_intseg.ui.layers.layer_registry import add_aside
 from napari_intseg.ui.layers.points_listener import MODIFIER
 from napari_intseg.ui.messages import Message
-from napari_intseg.ui.qt.worker_thread import listen
+from napari_intseg.ui.qt.worker_thread import listen, told
 
 if TYPE_CHECKING:
     from napari_intseg.ui.controllers.viewer_controller import ViewerController
@@ -402,6 +403,22 @@ def step(controller: "ViewerController", by: int = 1) -> None:
         Message("Answer {which}.", which=told_offer(offered(controller)))
     )
     controller.signals.changed.emit()
+
+
+def share(controller: "ViewerController") -> None:
+    """Give the objects of the displayed plane each other's clicks, and have all answered anew."""
+    here = _here(controller)
+    image_controller = controller.image_controller
+    if here is None or image_controller is None:
+        controller.signals.message.emit(Message("There is nothing of that kind here."))
+        return
+    time, session, plane = here
+    try:
+        change = session.share_corrections(plane)
+    except IntSegError as err:
+        controller.signals.failed.emit(told(err))
+        return
+    image_controller.show_change(time, session, change)
 
 
 def _here(controller: "ViewerController") -> tuple[int, Session, Plane] | None:

@@ -5,6 +5,7 @@ from typing import Any
 from napari.layers import Labels, Layer, Shapes
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 
+from napari_intseg.ui.controllers.clicks import share
 from napari_intseg.ui.controllers.object_actions import (
     drop_painted,
     overlap,
@@ -80,6 +81,13 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
                 "lets the model's answers count again there."
             )
         )
+        self.share = QPushButton(tr("Share clicks on this plane"))
+        self.share.setToolTip(
+            tr(
+                "A positive click or line of one object becomes a negative one of the others on "
+                "the plane, and all are answered again; one step of undo."
+            )
+        )
         self._arrange()
         # `activated` comes from a person alone;
         # `currentIndexChanged` would come from `_show` as well
@@ -94,6 +102,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.take.clicked.connect(lambda _: take_over(controller))
         self.leave.clicked.connect(self._leave)
         self.drop.clicked.connect(lambda _: drop_painted(controller))
+        self.share.clicked.connect(lambda _: share(controller))
         controller.signals.changed.connect(self._show)
         controller.viewer.layers.events.inserted.connect(self._show)
         controller.viewer.layers.events.removed.connect(self._show)
@@ -110,6 +119,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _arrange(self) -> None:
         layout = form(self)
         layout.addRow(tr("Others' pixels"), self.policy)
+        layout.addRow(self.share)
         layout.addRow(tr("Only inside"), self.inside)
         layout.addRow(tr("Only in region"), self.region)
         layout.addRow(self.lock)
@@ -196,6 +206,8 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.setEnabled(session is not None)
         policies = [(tr(words), value) for words, value in _POLICIES]
         fill(self.policy, policies, "keep" if rules is None else rules.policy)
+        # objects that share their pixels are those that may share their clicks
+        self.share.setVisible(rules is not None and rules.policy == "joint" and len(objects) > 1)
         inside = [
             (tr("everywhere"), None),
             *((tr("object {label}", label=one), one) for one in objects),

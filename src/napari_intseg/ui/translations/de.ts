@@ -89,6 +89,11 @@
       <translation>Eine einmal angesehene Schicht ist dann auch an einem anderen Tag sofort bereit, bei gleichen Daten, gleicher Fensterung und gleichem Modell. Höchstens {size}; die ältesten werden zuerst gelöscht. Die Wahl wird gemerkt.</translation>
     </message>
     <message>
+      <location filename="../panels/protect_panel.py" />
+      <source>A positive click or line of one object becomes a negative one of the others on the plane, and all are answered again; one step of undo.</source>
+      <translation>Ein positiver Klick oder Strich eines Objekts wird ein negativer der anderen auf der Ebene, und alle werden neu beantwortet; ein Schritt zum Rückgängigmachen.</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>A second model that gets the same clicks, after the first.
 Missing weights are fetched or added where the first model is chosen.</source>
@@ -2020,6 +2025,11 @@ No asks for a folder.</source>
       <translation>Mehrere durch Kommas getrennt: nucleus, cytoplasm.</translation>
     </message>
     <message>
+      <location filename="../panels/protect_panel.py" />
+      <source>Share clicks on this plane</source>
+      <translation>Klicks dieser Ebene teilen</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Show labels as outlines, or filled again.</source>
       <translation>Die Labels als Umrisse zeigen, oder wieder gefüllt.</translation>
@@ -2484,7 +2494,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Es gibt noch keine Schicht zu prüfen. Breiten Sie zuerst aus.</translation>
     </message>
     <message>
-      <location filename="../controllers/object_actions.py" />
+      <location filename="../controllers/clicks.py" />
       <source>There is nothing of that kind here.</source>
       <translation>Dergleichen gibt es hier nicht.</translation>
     </message>
@@ -4020,6 +4030,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../messages.py" />
       <source>Set initial mask</source>
       <translation>Anfangsmaske setzen</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>Share corrections</source>
+      <translation>Korrekturen teilen</translation>
     </message>
     <message>
       <location filename="../messages.py" />

@@ -89,6 +89,11 @@
       <translation>看过的层面在日后也可立即使用（数据、窗位和模型相同时）。最多 {size}；最旧的先删除。此选择会被记住。</translation>
     </message>
     <message>
+      <location filename="../panels/protect_panel.py" />
+      <source>A positive click or line of one object becomes a negative one of the others on the plane, and all are answered again; one step of undo.</source>
+      <translation>一个对象的正点击或正线条成为该平面上其他对象的负点击或负线条，所有对象重新得到答案；可一步撤销。</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>A second model that gets the same clicks, after the first.
 Missing weights are fetched or added where the first model is chosen.</source>
@@ -2020,6 +2025,11 @@ No asks for a folder.</source>
       <translation>多个词用逗号分隔：nucleus, cytoplasm。</translation>
     </message>
     <message>
+      <location filename="../panels/protect_panel.py" />
+      <source>Share clicks on this plane</source>
+      <translation>共享此平面的点击</translation>
+    </message>
+    <message>
       <location filename="../qt/keybindings.py" />
       <source>Show labels as outlines, or filled again.</source>
       <translation>以轮廓显示标签，或恢复填充。</translation>
@@ -2484,7 +2494,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>还没有需要检查的层面。请先传播。</translation>
     </message>
     <message>
-      <location filename="../controllers/object_actions.py" />
+      <location filename="../controllers/clicks.py" />
       <source>There is nothing of that kind here.</source>
       <translation>此处没有这类内容。</translation>
     </message>
@@ -4020,6 +4030,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../messages.py" />
       <source>Set initial mask</source>
       <translation>设置起始掩膜</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
+      <source>Share corrections</source>
+      <translation>共享修正</translation>
     </message>
     <message>
       <location filename="../messages.py" />
