@@ -372,6 +372,7 @@ MODULES = {
     "ui.qt.log_messages": "ui.qt.worker_thread",
     "ui.qt.signals": "ui.qt.worker_thread",
     "ui.series_chooser": "ui.qt.open_scan",
+    "ui.show": "ui.scripting",
     "ui.storage.embedding_folder": "ui.storage.disk_folders",
     "ui.storage.labels_on_disk": "ui.storage.disk_folders",
     "ui.storage.move_labels": "ui.controllers.label_export",

@@ -129,7 +129,7 @@ def test_napari_is_opened_with_the_files_where_there_is_a_display(monkeypatch, c
     monkeypatch.setattr(subprocess, "run", fail)
     monkeypatch.setattr(demo, "_why_no_window", lambda: "")
     demo._open_window(("i.nii.gz", "l.nii.gz"), no_window=False)
-    assert started[0][1:] == ["-m", "napari_intseg.ui.show", "i.nii.gz", "l.nii.gz"]
+    assert started[0][1:] == ["-m", "napari_intseg.ui.scripting", "i.nii.gz", "l.nii.gz"]
     assert "could not be opened" in capsys.readouterr().out
     demo._open_window(("i.nii.gz", "l.nii.gz"), no_window=True)
     assert len(started) == 1

@@ -3,7 +3,7 @@ from napari.components import ViewerModel
 
 from napari_intseg.core.volume import Volume
 from napari_intseg.io.write import write_array, write_labels
-from napari_intseg.ui.show import add_files
+from napari_intseg.ui.scripting import add_files
 
 
 def test_files_are_shown_in_the_same_place(tmp_path, rng):

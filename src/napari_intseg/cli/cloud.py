@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Label and write; returns 0."""
     import numpy as np
 
-    from napari_intseg.inference.point_cloud import PointClick, segment
+    from napari_intseg.inference.point_cloud import PointClick, label_points, segment
 
     check_report(args.output, args.points, overwrite=args.overwrite)
     flat = [one.position for one in args.click if len(one.position) != 3]
@@ -69,19 +69,8 @@ def run(args: argparse.Namespace) -> int:
         from napari_intseg.training.cloud_network import load_cloud_network
 
         segment = load_cloud_network(args.network, device=args.device).segment
-    # one half: a point belongs to no object that is less likely than not
-    best, labels = np.full(len(points), 0.5, np.float32), np.zeros(len(points), np.int32)
-    for label in dict.fromkeys(one.label or 1 for one in args.click):
-        clicks = [
-            PointClick(one.position, one.positive and (one.label or 1) == label)
-            for one in args.click
-            # positive clicks of other objects are negative for
-            # this one; their negative ones say nothing
-            if one.positive or (one.label or 1) == label
-        ]
-        sure = segment(points, clicks, colours=colours, edge=args.cube)
-        labels[sure > best] = label
-        best = np.maximum(best, sure)
+    clicks = [(one.label or 1, PointClick(one.position, one.positive)) for one in args.click]
+    labels = label_points(points, clicks, colours=colours, edge=args.cube, by=segment)
     write_labels_of_points(args.output, points, labels)
     found, counts = np.unique(labels[labels > 0], return_counts=True)
     for label, count in zip(found.tolist(), counts.tolist(), strict=True):

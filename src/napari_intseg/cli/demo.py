@@ -447,7 +447,7 @@ def _open_window(files: tuple[Path, Path], *, no_window: bool) -> None:
         print("no window: " + ("not wanted" if no_window else missing))
         return
     print("napari opens; close its window to end the demo")
-    command = [sys.executable, "-m", "napari_intseg.ui.show", *map(str, files)]
+    command = [sys.executable, "-m", "napari_intseg.ui.scripting", *map(str, files)]
     # a window that cannot open must not fail the demo: its files are written
     if subprocess.run(command, check=False).returncode:
         print("napari could not be opened; the files are there all the same")

@@ -13,7 +13,7 @@ References
    and matting", ICCV 2007.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,9 +112,51 @@ def segment(
         for sign in (1, 0)
     )
     # a part that no link leads to from either side is not the object's
-    both = np.where(np.isinf(own), 0.0, other / np.maximum(own + other, 1e-12))
-    both[np.isfinite(own) & np.isinf(other)] = 1.0
+    both = np.where(np.isfinite(own) & np.isinf(other), 1.0, 0.0)
+    linked = np.isfinite(own) & np.isfinite(other)
+    both[linked] = other[linked] / np.maximum(own[linked] + other[linked], 1e-12)
     return np.asarray(np.where(seeds < 0, both, seeds), np.float32)
+
+
+def label_points(
+    points: Points,
+    clicks: Sequence[tuple[int, PointClick]],
+    *,
+    colours: FloatArray | None = None,
+    edge: float = CUBE,
+    by: Callable[..., FloatArray] = segment,
+) -> NDArray[np.int32]:
+    """Return the object of each point, int32 (N,); 0 of those that belong to none.
+
+    A point belongs to the object that is the surest of it, if that is likelier than not.
+
+    Parameters
+    ----------
+    points : ndarray of float, shape (N, 3)
+    clicks : sequence of (int, PointClick)
+        Each with the object it is for. Positive clicks of other objects are negative for an
+        object; their negative ones say nothing.
+    colours, edge
+        See `segment`.
+    by : callable
+        `segment`, or that of a network.
+
+    Raises
+    ------
+    PromptError
+        As `by` does.
+    """
+    best, labels = np.full(len(points), 0.5, np.float32), np.zeros(len(points), np.int32)
+    for label in dict.fromkeys(number for number, _ in clicks):
+        given = [
+            PointClick(one.at, one.positive and number == label)
+            for number, one in clicks
+            if one.positive or number == label
+        ]
+        sure = by(points, given, colours=colours, edge=edge)
+        labels[sure > best] = label
+        best = np.maximum(best, sure)
+    return labels
 
 
 def _seeds(

@@ -1,6 +1,7 @@
 """The window from a script: choose, click, wait, read the labels; or one function on layers.
 
-`segment` is for widgets that people build themselves.
+`segment` is for widgets that people build themselves; `add_files` shows an image file and its
+labels, and ``python -m`` opens napari on both, with the panel.
 
 Examples
 --------
@@ -15,8 +16,10 @@ Examples
 """
 
 import queue
+import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +27,11 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 from numpy.typing import NDArray
 
+from napari_intseg.core.affine import to_napari
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.errors import DataError, IntSegError, PromptError
+from napari_intseg.inference.intensity import resolve_intensity
+from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.models.registry import find_model, load_model
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers import object_actions
@@ -443,3 +449,42 @@ def segment(image: Image, points: Points, model: str = "bundled", propagate: boo
     if propagate and session.volume.ndim > 2:
         session.propagate_all()
     return Labels(session.labels, name=f"{image.name} labels", **placed)
+
+
+def add_files(viewer: Any, image: Path, labels: Path) -> None:
+    """Add an image and labels on its grid to a viewer, placed in millimetres.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or napari.components.ViewerModel
+        Gets two layers.
+    image, labels : Path
+        Files that `read_volume` reads.
+    """
+    volume = read_volume(image)
+    shown = resolve_intensity(volume, None)
+    # a volume's affine always has three axes; napari wants one with as many as the data
+    start = 3 - volume.ndim
+    affine = to_napari(volume.affine)[start:, start:]
+    # RGB or RGBA, as napari understands channels that are the last axis
+    is_rgb = volume.n_channels in (3, 4)
+    limits = {} if is_rgb else {"contrast_limits": (shown.low[0], shown.high[0])}
+    viewer.add_image(volume.data, name=image.name, rgb=is_rgb, affine=affine, **limits)
+    viewer.add_labels(read_mask(labels, volume), name=labels.name, affine=affine)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Show the files named on the command line until the window is closed; returns 0."""
+    import napari
+
+    image, labels = (Path(word) for word in (sys.argv[1:] if argv is None else argv))
+    viewer = napari.Viewer(title="napari-intseg demo")
+    add_files(viewer, image, labels)
+    # by its name in the manifest, as a person opens it from the menu
+    viewer.window.add_plugin_dock_widget("napari-intseg", "Interactive segmentation")
+    napari.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

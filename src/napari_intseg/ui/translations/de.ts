@@ -84,6 +84,11 @@
       <translation>Ein Modell, das Objekte ohne Klicks findet.</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>A network of `napari-intseg train --task cloud`, by name or file; empty: points belong to the clicks that are nearest along the cloud.</source>
+      <translation>Ein Netz aus `napari-intseg train --task cloud`, nach Name oder Datei; leer: Punkte gehören den Klicks, die entlang der Wolke am nächsten sind.</translation>
+    </message>
+    <message>
       <location filename="../panels/disk_panel.py" />
       <source>A plane that was looked at once is then ready on another day too, for the same data, window and model. At most {size}; the oldest go first. The choice is remembered.</source>
       <translation>Eine einmal angesehene Schicht ist dann auch an einem anderen Tag sofort bereit, bei gleichen Daten, gleicher Fensterung und gleichem Modell. Höchstens {size}; die ältesten werden zuerst gelöscht. Die Wahl wird gemerkt.</translation>
@@ -534,6 +539,11 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <translation>Ordner schließen</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Cloud</source>
+      <translation>Wolke</translation>
+    </message>
+    <message>
       <location filename="../panels/object_panel.py" />
       <source>Colour and number; a ticked object is accepted: no click changes it.</source>
       <translation>Farbe und Nummer; ein Objekt mit Häkchen ist angenommen: Kein Klick ändert es.</translation>
@@ -607,6 +617,11 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
       <location filename="../qt/keybindings.py" />
       <source>Correct the object on the plane in view by moving the vertices of its outline.</source>
       <translation>Das Objekt auf der gezeigten Schicht korrigieren, indem Eckpunkte seines Umrisses verschoben werden.</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Cube</source>
+      <translation>Würfel</translation>
     </message>
     <message>
       <location filename="../controllers/clicks.py" />
@@ -1091,6 +1106,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Tastaturzeiger</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Labelling …</source>
+      <translation>Wird beschriftet …</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>Labels</source>
       <translation>Labels</translation>
@@ -1381,6 +1401,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Name</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Network</source>
+      <translation>Netz</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>New folder for a training set</source>
       <translation>Neuer Ordner für Trainingsdaten</translation>
@@ -1466,6 +1491,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Hier wurden keine weiteren solchen Objekte gefunden.</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>No point is labelled.</source>
+      <translation>Kein Punkt ist beschriftet.</translation>
+    </message>
+    <message>
       <location filename="../panels/object_panel.py" />
       <source>No.</source>
       <translation>Nr.</translation>
@@ -1506,7 +1536,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Nummer von Objekt {chosen}:</translation>
     </message>
     <message>
-      <location filename="../panels/start_panel.py" />
+      <location filename="../panels/cloud_panel.py" />
       <source>Object</source>
       <translation>Objekt</translation>
     </message>
@@ -1766,6 +1796,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Schichten zum Ansehen, die unsichersten zuerst. Wählen Sie eine, um sie zu sehen.</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Points in a cube of this edge round a click are of its sign, in the cloud's unit.</source>
+      <translation>Punkte in einem Würfel dieser Kantenlänge um einen Klick haben dessen Vorzeichen; in der Einheit der Wolke.</translation>
+    </message>
+    <message>
       <location filename="../controllers/fine_tuning.py" />
       <source>Press Use it to have it answer clicks.</source>
       <translation>Mit „Verwenden“ antwortet es auf Klicks.</translation>
@@ -2020,6 +2055,21 @@ No asks for a folder.</source>
       <translation>Segment</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Select points of the cloud, then say what they are on.</source>
+      <translation>Punkte der Wolke auswählen, dann sagen, worauf sie liegen.</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Selected points are not</source>
+      <translation>Ausgewählte Punkte nicht</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Selected points are on it</source>
+      <translation>Ausgewählte Punkte liegen darauf</translation>
+    </message>
+    <message>
       <location filename="../panels/start_panel.py" />
       <source>Several with commas between them: nucleus, cytoplasm.</source>
       <translation>Mehrere durch Kommas getrennt: nucleus, cytoplasm.</translation>
@@ -2219,6 +2269,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Jedes Objekt der Ebene als eigenes übernehmen.</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Take the last click back</source>
+      <translation>Letzten Klick zurücknehmen</translation>
+    </message>
+    <message>
       <location filename="../panels/prompt_panel.py" />
       <source>Take the polygon away; the mask stays as it is.</source>
       <translation>Das Vieleck wegnehmen; die Maske bleibt, wie sie ist.</translation>
@@ -2242,6 +2297,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/image_queue.py" />
       <source>That was the last image: all are done or skipped.</source>
       <translation>Das war das letzte Bild: Alle sind fertig oder übersprungen.</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>The Points layer whose points are labelled.</source>
+      <translation>Die Points-Ebene, deren Punkte beschriftet werden.</translation>
     </message>
     <message>
       <location filename="../panels/protect_panel.py" />
@@ -2387,6 +2447,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/clicks.py" />
       <source>The object is accepted. Untick it in the list to go on with it.</source>
       <translation>Das Objekt ist angenommen. Entfernen Sie in der Liste das Häkchen, um daran weiterzuarbeiten.</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>The object that the clicks are for.</source>
+      <translation>Das Objekt, dem die Klicks gelten.</translation>
     </message>
     <message>
       <location filename="../panels/start_panel.py" />
@@ -3167,6 +3232,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/image_controller.py" />
       <source>object {label} cannot be drawn: expected a number of at most {most}, which is what {name!r} can hold. Give it a smaller number.</source>
       <translation>Objekt {label} kann nicht gezeichnet werden: erwartet wird eine Nummer von höchstens {most}, mehr fasst {name!r} nicht. Geben Sie ihm eine kleinere Nummer.</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>object {label}: {n} points</source>
+      <translation>Objekt {label}: {n} Punkte</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />

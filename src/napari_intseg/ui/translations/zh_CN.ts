@@ -84,6 +84,11 @@
       <translation>无需点击即可找到对象的模型。</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>A network of `napari-intseg train --task cloud`, by name or file; empty: points belong to the clicks that are nearest along the cloud.</source>
+      <translation>`napari-intseg train --task cloud` 的网络，用名称或文件指定；留空：点归属于沿点云最近的点击。</translation>
+    </message>
+    <message>
       <location filename="../panels/disk_panel.py" />
       <source>A plane that was looked at once is then ready on another day too, for the same data, window and model. At most {size}; the oldest go first. The choice is remembered.</source>
       <translation>看过的层面在日后也可立即使用（数据、窗位和模型相同时）。最多 {size}；最旧的先删除。此选择会被记住。</translation>
@@ -534,6 +539,11 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <translation>关闭文件夹</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Cloud</source>
+      <translation>点云</translation>
+    </message>
+    <message>
       <location filename="../panels/object_panel.py" />
       <source>Colour and number; a ticked object is accepted: no click changes it.</source>
       <translation>颜色和编号；勾选的对象已被接受：点击不会改变它。</translation>
@@ -607,6 +617,11 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
       <location filename="../qt/keybindings.py" />
       <source>Correct the object on the plane in view by moving the vertices of its outline.</source>
       <translation>通过移动轮廓顶点修正当前层面上的对象。</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Cube</source>
+      <translation>立方体</translation>
     </message>
     <message>
       <location filename="../controllers/clicks.py" />
@@ -1091,6 +1106,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>键盘光标</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Labelling …</source>
+      <translation>正在标注…</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>Labels</source>
       <translation>标签</translation>
@@ -1381,6 +1401,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>名称</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Network</source>
+      <translation>网络</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>New folder for a training set</source>
       <translation>训练集的新文件夹</translation>
@@ -1466,6 +1491,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>此处没有找到更多类似对象。</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>No point is labelled.</source>
+      <translation>没有点被标注。</translation>
+    </message>
+    <message>
       <location filename="../panels/object_panel.py" />
       <source>No.</source>
       <translation>编号</translation>
@@ -1506,7 +1536,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象 {chosen} 的编号：</translation>
     </message>
     <message>
-      <location filename="../panels/start_panel.py" />
+      <location filename="../panels/cloud_panel.py" />
       <source>Object</source>
       <translation>对象</translation>
     </message>
@@ -1766,6 +1796,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>待查看的层面，最无把握者在前。选择即可查看。</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Points in a cube of this edge round a click are of its sign, in the cloud's unit.</source>
+      <translation>点击周围以此为边长的立方体内的点与该点击同号；单位同点云。</translation>
+    </message>
+    <message>
       <location filename="../controllers/fine_tuning.py" />
       <source>Press Use it to have it answer clicks.</source>
       <translation>按“使用”由其应答点击。</translation>
@@ -2020,6 +2055,21 @@ No asks for a folder.</source>
       <translation>分割</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Select points of the cloud, then say what they are on.</source>
+      <translation>先选择点云中的点，再说明它们在什么上面。</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Selected points are not</source>
+      <translation>所选的点不在其上</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Selected points are on it</source>
+      <translation>所选的点在其上</translation>
+    </message>
+    <message>
       <location filename="../panels/start_panel.py" />
       <source>Several with commas between them: nucleus, cytoplasm.</source>
       <translation>多个词用逗号分隔：nucleus, cytoplasm。</translation>
@@ -2219,6 +2269,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>取用图层中的所有对象，各自独立。</translation>
     </message>
     <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>Take the last click back</source>
+      <translation>收回最后一次点击</translation>
+    </message>
+    <message>
       <location filename="../panels/prompt_panel.py" />
       <source>Take the polygon away; the mask stays as it is.</source>
       <translation>移除多边形；掩膜保持不变。</translation>
@@ -2242,6 +2297,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/image_queue.py" />
       <source>That was the last image: all are done or skipped.</source>
       <translation>这是最后一幅图像：全部已完成或跳过。</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>The Points layer whose points are labelled.</source>
+      <translation>要标注其点的 Points 图层。</translation>
     </message>
     <message>
       <location filename="../panels/protect_panel.py" />
@@ -2387,6 +2447,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/clicks.py" />
       <source>The object is accepted. Untick it in the list to go on with it.</source>
       <translation>该对象已被接受。在列表中取消勾选即可继续编辑。</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>The object that the clicks are for.</source>
+      <translation>点击所属的对象。</translation>
     </message>
     <message>
       <location filename="../panels/start_panel.py" />
@@ -3167,6 +3232,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/image_controller.py" />
       <source>object {label} cannot be drawn: expected a number of at most {most}, which is what {name!r} can hold. Give it a smaller number.</source>
       <translation>无法绘制对象 {label}：编号最多为 {most}，这是 {name!r} 的上限。请使用较小的编号。</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
+      <source>object {label}: {n} points</source>
+      <translation>对象 {label}：{n} 个点</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />
