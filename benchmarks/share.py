@@ -10,6 +10,8 @@ shared": then each object's positive clicks are negative ones for the others, af
 """
 
 import argparse
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from scipy.ndimage import distance_transform_edt
 from napari_intseg import Plane, Session, load_model
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Volume
+from napari_intseg.errors import PromptError
 from napari_intseg.evaluation.datasets import Choices, open_datasets
 from napari_intseg.evaluation.metrics import iou
 from napari_intseg.evaluation.robot import RobotUser
@@ -54,6 +57,8 @@ def main() -> None:
             f"{way} {np.round(one, 3)}" for way, one in zip(WAYS, found[-1], strict=True)
         )
         print(f"{entry.name} {len(group)} objects  {told}", flush=True)
+    if not found:
+        sys.exit("no objects that lie next to each other")
     table = np.array(found)
     for way, values in zip(WAYS, table.transpose(1, 0, 2), strict=True):
         print(f"{way}: mean IoU after 1 to {args.clicks} clicks {np.round(values.mean(0), 3)}")
@@ -102,7 +107,8 @@ def segment(
 
 def share(session: Session, numbers: list[int]) -> None:
     """Share the clicks, and answer all objects again."""
-    session.share_corrections(PLANE)
+    with suppress(PromptError):  # a round of negative clicks alone has none to share
+        session.share_corrections(PLANE)
     for number in numbers:
         session.select_object(number)
         session.predict(PLANE)

@@ -306,13 +306,12 @@ RITM: Table = {
     "ritm-hrnet32-fbrs-b": _refined("ritm-hrnet32", "HRNet-32"),
     "ritm-hrnet18s-adapting": ModelSpec(
         f"{_ROOM}.adaptation:build",
-        "RITM HRNet-18s, learning from corrections",
+        "RITM HRNet-18s, learning from corrections; built from the paper, unproven",
         "ritm",
         CLICKS_MASK,
         "ritm-hrnet18s",
         "MIT",
         "arXiv:1911.12709",
-        note="built from the paper, without a reference output to compare with: unproven",
     ),
 }
 

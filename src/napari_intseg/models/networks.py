@@ -163,9 +163,13 @@ SEMANTIC_NETWORKS: dict[str, SemanticSpec] = {
     "fcn": SemanticSpec("FCN-8s", "semantic_decoders:FCN", "arXiv:1411.4038"),
     "fcn-resnet": SemanticSpec("FCN on ResNet", "semantic_context:SceneFCN", "arXiv:1411.4038"),
     "fcn-32s": SemanticSpec("FCN-32s", "semantic_decoders:FCN", "arXiv:1411.4038", {"finest": 32}),
-    "segnet": SemanticSpec("SegNet", "semantic_decoders:SegNet", "arXiv:1511.00561"),
-    "parsenet": SemanticSpec("ParseNet", "semantic_decoders:ParseNet", "arXiv:1506.04579"),
-    "deeplab-v1": SemanticSpec("DeepLab v1", "semantic_decoders:DeepLabV1", "arXiv:1412.7062"),
+    "segnet": SemanticSpec(f"SegNet; {UNPROVEN}", "semantic_decoders:SegNet", "arXiv:1511.00561"),
+    "parsenet": SemanticSpec(
+        f"ParseNet; {UNPROVEN}", "semantic_decoders:ParseNet", "arXiv:1506.04579"
+    ),
+    "deeplab-v1": SemanticSpec(
+        f"DeepLab v1; {UNPROVEN}", "semantic_decoders:DeepLabV1", "arXiv:1412.7062"
+    ),
     "deeplab-v2": SemanticSpec("DeepLab v2", "semantic_context:DeepLabV2", "arXiv:1606.00915"),
     "deeplab-v3": SemanticSpec("DeepLab v3", "semantic_context:DeepLabV3", "arXiv:1706.05587"),
     "deeplab-v3+": SemanticSpec(
@@ -187,7 +191,7 @@ SEMANTIC_NETWORKS: dict[str, SemanticSpec] = {
         "semantic_decoders:PeakNet",
         "arXiv:1804.00880",
     ),
-    "pan": SemanticSpec("PAN", "semantic_context:PAN", "arXiv:1805.10180"),
+    "pan": SemanticSpec(f"PAN; {UNPROVEN}", "semantic_context:PAN", "arXiv:1805.10180"),
     "dfn": SemanticSpec("DFN", "semantic_context:DFN", "arXiv:1804.09337"),
     "disir-classes": SemanticSpec(
         f"DISIR, annotations of classes as channels of LinkNet; {UNPROVEN}",
@@ -252,6 +256,11 @@ LAYOUTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({
     },
     # by the paper's author: Caffe's network in PyTorch
     "revolver": {"fcn-32s": {"finest": 32, "published": True}},
+    # ports of the authors' networks in Caffe, which their weights were converted for
+    "pytorch-fcn": {"fcn": {"published": True}},
+    "deeplab-pytorch": {
+        "deeplab-v2": {"published": True, "trunk": {"at_once": True, "ceil": True, "early": True}}
+    },
     "unext": {"unext": {"published": True}},
     "nested-unet": {"unet++": {"published": True}, "unet": {"published": True}},
     "pytorch-enet": {"enet": {"published": True}},

@@ -22,6 +22,7 @@ from napari_intseg.models.nets.semantic_parts import (
     Gate,
     ScenePooling,
     SceneTrunk,
+    caffe_colours,
     fit,
     scaled,
     separable,
@@ -112,15 +113,22 @@ class PSPNet(nn.Module):
 class DeepLabV2(nn.Module):
     """DeepLab v2 [1]_ on ResNet-101: four dilated classifiers are summed; without its CRF.
 
+    Where it is `published`, it sees an image as the port to PyTorch does: in Caffe's colours, and
+    at three sizes, of whose scores each pixel has the greatest.
+
     References
     ----------
     .. [1] Chen, L.-C. et al. "DeepLab: semantic image segmentation with deep convolutional nets,
        atrous convolution, and fully connected CRFs", arXiv:1606.00915.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 101) -> None:
+    def __init__(
+        self, classes: int, width: float = 1.0, *, depth: int = 101, published: bool = False,
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.encoder = SceneTrunk(depth, width, stride=8)
+        self.published = published
+        self.encoder = SceneTrunk(depth, width, **{"stride": 8, **trunk})
         last = self.encoder.channels[-1]
         # the four rates of "ASPP-L" in the paper
         self.heads = nn.ModuleList(
@@ -129,8 +137,17 @@ class DeepLabV2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
+        x = caffe_colours(x) if self.published else x
+        scores = self.scores(x)
+        for share in (0.5, 0.75) if self.published else ():
+            smaller = F.interpolate(x, scale_factor=share, mode="bilinear", align_corners=False)
+            scores = torch.maximum(scores, fit(self.scores(smaller), scores))
+        return fit(scores, x)
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Return scores of stride 8, of one size of the image."""
         y = self.encoder(x)[-1]
-        return fit(torch.stack([head(y) for head in self.heads]).sum(dim=0), x)
+        return torch.stack([head(y) for head in self.heads]).sum(dim=0)
 
 
 class DeepLabV3(nn.Module):

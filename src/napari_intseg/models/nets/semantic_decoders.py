@@ -54,7 +54,8 @@ class FCN(nn.Module):
         Stride of the finest scores.
     published : bool
         Whether it sees an image as the author's code does: in Caffe's colours, and with all padding
-        in the first convolution; for `finest` 32 alone.
+        in the first convolution; for `finest` 32, and for 8, where scores grow by convolutions of
+        the file as in the port to PyTorch.
 
     References
     ----------
@@ -78,7 +79,11 @@ class FCN(nn.Module):
         )
         if published:
             first = cast(nn.Conv2d, cast(nn.Sequential, self.encoder.stages[0])[0])
-            first.padding = CAFFE_PADDING
+            first.padding = (100, 100) if bridges else CAFFE_PADDING
+        if published and bridges:
+            self.grow = nn.ModuleList(
+                nn.ConvTranspose2d(classes, classes, 2 * by, by, bias=False) for by in (2, 2, 8)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
@@ -86,9 +91,23 @@ class FCN(nn.Module):
             x = caffe_colours(x)
         kept = self.encoder(x)
         y = self.score(self.classifier(kept[4]))
+        if self.published and self.stages:
+            return self._grown(y, kept, x)
         for stage, bridge in zip(self.stages, self.bridges, strict=True):
             y = fit(y, kept[stage]) + bridge(kept[stage])
         return grown_from_zero(y, x) if self.published else fit(y, x)
+
+    def _grown(self, y: Tensor, kept: list[Tensor], like: Tensor) -> Tensor:
+        """Return scores at the image's size, as padding by 100 pixels asks for."""
+        # where finer scores begin in the padded image's, as in the author's code
+        for stage, bridge, grow, at in zip(
+            self.stages, self.bridges, self.grow, (5, 9), strict=False
+        ):
+            y = grow(y)
+            finer = bridge(kept[stage])
+            y = y + finer[..., at : at + y.shape[-2], at : at + y.shape[-1]]
+        y = self.grow[-1](y)
+        return y[..., 31 : 31 + like.shape[-2], 31 : 31 + like.shape[-1]]
 
 
 class SegNet(nn.Module):

@@ -154,6 +154,9 @@ _COUNTS = {
 }  # fmt: skip
 
 
+_FIRST_TWO = ("conv1", "conv2")
+
+
 class SceneTrunk(nn.Module):
     """ResNet as an encoder of four stages (arXiv:1512.03385); names are torchvision's.
 
@@ -175,6 +178,8 @@ class SceneTrunk(nn.Module):
         Dilations of the last stage's blocks, where these differ (arXiv:1706.05587).
     ceil : bool
         Whether the pooling after the stem rounds sizes up.
+    early : bool
+        Whether strides are in the first convolution of a block, as in Caffe; else in the second.
     """
 
     def __init__(
@@ -188,6 +193,7 @@ class SceneTrunk(nn.Module):
         at_once: bool = False,
         grid: Sequence[int] = (),
         ceil: bool = False,
+        early: bool = False,
     ) -> None:
         super().__init__()
         block: type[BasicBlock] | type[StridedBottleneck]
@@ -213,6 +219,9 @@ class SceneTrunk(nn.Module):
             )
             if at_once:
                 _dilate(part[0], dilations[i])
+            if early:
+                inner, after = (cast(nn.Conv2d, part[0].get_submodule(n)) for n in _FIRST_TWO)
+                inner.stride, after.stride = after.stride, inner.stride
             inputs = first * 2**i * block.expansion
             channels.append(inputs)
             self.add_module(f"layer{i + 1}", part)

@@ -35,6 +35,8 @@ _TELL_TALES = (
     ("semseg", r"layer0\.0\.weight$"),
     ("torchseg", r"(psp_layer|context_path|smooth_pre_rrbs)\.|head\.cbr\."),
     ("vedaseg", r"2\.block\.0\.(block\.|weight$)"),
+    ("pytorch-fcn", r"upscore_pool4\."),
+    ("deeplab-pytorch", r"base\.aspp\.c0\."),
     ("unext", r"patch_embed3\.proj\."),
     ("nested-unet", r"conv4_0\.conv1\."),
     ("pytorch-enet", r"initial_block\.main_branch\."),
@@ -304,6 +306,37 @@ NAMES: Mapping[tuple[str, str], Rules] = {
         (r"^encoder\.fc7\.", "classifier.3."),
         (r"^head\.", "score."),
     ),
+    ("pytorch-fcn", "fcn"): (
+        *(
+            (rf"^conv{i + 1}_{j + 1}\.", f"encoder.stages.{i}.{2 * j}.")
+            for i, depth in enumerate((2, 2, 3, 3, 3))
+            for j in range(depth)
+        ),
+        (r"^fc6\.", "classifier.0."),
+        (r"^fc7\.", "classifier.3."),
+        (r"^score_fr\.", "score."),
+        (r"^score_pool4\.", "bridges.0."),
+        (r"^score_pool3\.", "bridges.1."),
+        (r"^upscore2\.", "grow.0."),
+        (r"^upscore_pool4\.", "grow.1."),
+        (r"^upscore8\.", "grow.2."),
+    ),
+    ("deeplab-pytorch", "deeplab-v2"): (
+        (r"^base\.", ""),
+        (r"^layer1\.conv1\.conv\.", "encoder.stem.0."),
+        (r"^layer1\.conv1\.bn\.", "encoder.stem.1."),
+        # theirs count the stem as the first, and blocks from 1
+        *((rf"^layer{i + 1}\.", f"encoder.layer{i}.") for i in range(1, 5)),
+        *((rf"\.block{i + 1}\.", f".{i}.") for i in range(23)),
+        *(
+            rule
+            for i, name in enumerate(("reduce", "conv3x3", "increase"))
+            for rule in ((rf"\.{name}\.conv\.", f".conv{i + 1}."), (rf"\.{name}\.bn\.", f".bn{i + 1}."))
+        ),
+        (r"\.shortcut\.conv\.", ".downsample.0."),
+        (r"\.shortcut\.bn\.", ".downsample.1."),
+        (r"^aspp\.c", "heads."),
+    ),
     ("unext", "unext"): (
         # theirs count from 1, and from 3
         *(
@@ -540,6 +573,7 @@ def read_published(
 
 _LAST = (
     "last.weight", "last.1.weight", "last.0.weight", "aux.weight", "score.weight", "leave.2.weight",
+    "heads.0.weight",
 )  # fmt: skip
 # of a transposed convolution the second axis has the outputs
 _CLASSES = {"disir": 1, "pytorch-enet": 1}
@@ -553,7 +587,7 @@ def _classes_of(about: Any) -> Any:
     return about.get("CLASSES") or (told.get("classes") if isinstance(told, Mapping) else None)
 
 
-_OF_ONE_SIZE = frozenset({"fcn-32s", "unext", "unet", "unet++", "enet", "disir-classes"})
+_OF_ONE_SIZE = frozenset({"fcn", "fcn-32s", "unext", "unet", "unet++", "enet", "disir-classes"})
 
 
 def _sizes(state: Mapping[str, Any], network: str) -> dict[str, Any]:
