@@ -220,8 +220,8 @@ class SceneTrunk(nn.Module):
             if at_once:
                 _dilate(part[0], dilations[i])
             if early:
-                inner, after = (cast(nn.Conv2d, part[0].get_submodule(n)) for n in _FIRST_TWO)
-                inner.stride, after.stride = after.stride, inner.stride
+                one, two = (cast(nn.Conv2d, part[0].get_submodule(n)) for n in _FIRST_TWO)
+                one.stride, two.stride = two.stride, one.stride
             inputs = first * 2**i * block.expansion
             channels.append(inputs)
             self.add_module(f"layer{i + 1}", part)
