@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from napari_intseg.cli.main import main
 from napari_intseg.errors import WeightsError
 from napari_intseg.inference.contour import REACH, follow, moved_vertex
+from napari_intseg.io.write import write_picture
 from napari_intseg.models.vertex_predictors import GRID, CurveGcn, PolygonRnn, load_vertices
+from napari_intseg.models.weights.locate import FOLDERS_VARIABLE
 from napari_intseg.models.weights.store import write_weights
+from napari_intseg.training import encoder_heads
+from napari_intseg.training.synthetic import VERTICES, bent_ring, even_ring
 
 
 def ring(radius, count=24, at=(60, 60)):
@@ -138,3 +143,38 @@ def test_files_of_other_networks_are_refused(tmp_path):
     path = write_weights(tmp_path / "a.safetensors", {"a": torch.zeros(2)})
     with pytest.raises(WeightsError, match="polygon-rnn-1"):
         load_vertices(path)
+
+
+def test_the_graph_network_is_trained_and_then_found_by_its_name(tmp_path, monkeypatch, capsys):
+    rows, cols = np.mgrid[:60, :80]
+    for folder in ("images", "masks"):
+        (tmp_path / "discs" / folder).mkdir(parents=True)
+    for i in range(6):
+        inside = np.hypot(rows - 28 - i, cols - 40) < 16 + i
+        picture = np.where(inside, 200, 40)[..., None].repeat(3, 2).astype(np.uint8)
+        write_picture(tmp_path / "discs" / "images" / f"{i}.png", picture)
+        write_picture(tmp_path / "discs" / "masks" / f"{i}.png", inside.astype(np.uint8))
+    monkeypatch.setattr(encoder_heads, "CurveGcn", lambda: CurveGcn(8, 1))
+    monkeypatch.setattr(encoder_heads, "_MEASURED", 4)
+    words = [
+        "train", str(tmp_path / "discs"), "--task", "vertices", "--output", str(tmp_path / "run"),
+        "--name", "rings", "--steps", "4", "--batch", "2", "--held-out", "0.3",
+        "--keep-in", str(tmp_path / "kept"), "--quiet",
+    ]  # fmt: skip
+    status, told = main(words), capsys.readouterr()
+    assert status == 0, told.err
+    assert "distance of neighbours on held-out pictures before 1.000, after " in told.out
+    monkeypatch.setenv(FOLDERS_VARIABLE, str(tmp_path / "kept"))
+    before = even_ring(inside)
+    found = load_vertices("rings")(np.ones((60, 80, 3), np.float32), before, before + 1e-3, 3)
+    assert found.shape == (VERTICES, 2)
+
+
+def test_an_even_outline_and_one_that_is_bent(rng):
+    rows, cols = np.mgrid[:60, :80]
+    ring = even_ring(np.hypot(rows - 30, cols - 40) < 20)
+    steps = np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T)
+    assert np.ptp(steps) < 0.6
+    away = np.abs(np.hypot(*(bent_ring(ring, 35.0, rng) - (30, 40)).T) - 20)
+    assert 0.5 < away.max() < 12
+    assert even_ring(np.zeros((60, 80), bool)) is None

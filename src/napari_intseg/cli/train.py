@@ -27,6 +27,7 @@ every pixel: what it finds is a start, `napari-intseg start IMAGE --model NAME`.
 --task guided trains the network of `napari-intseg guide --network NAME`, which one or a few
 annotated images guide to the objects of others. Each folder holds images of one kind of object.
 --task policy trains a policy for suggested clicks, `napari-intseg segment --auto-clicks --policy`.
+--task vertices trains the network that moves the neighbours of a corrected vertex of an outline.
 --task cloud trains the network of `napari-intseg cloud --network NAME`, on .npy files of rows x, y,
 z, red, green, blue, object; --synthetic is the share of made rooms, 1 where there are no files.
 
@@ -58,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the bundled one, of --task semantic unet",
     )  # fmt: skip
     parser.add_argument(
-        "--task", choices=("clicks", "semantic", "guided", "policy", "cloud"), default="clicks",
-        help="answer clicks (default), name every pixel's class, go by annotated images, suggest "
-        "clicks, or answer clicks on point clouds",
+        "--task", choices=("clicks", "semantic", "guided", "policy", "cloud", "vertices"),
+        default="clicks", help="answer clicks (default), name every pixel's class, go by annotated "
+        "images, suggest clicks, answer clicks on point clouds, or move vertices of outlines",
     )  # fmt: skip
     parser.add_argument(
         "--width", type=float, default=0.5, metavar="SHARE",
@@ -307,6 +308,7 @@ def _on_encoder(args: argparse.Namespace) -> int:
         HeadOptions,
         train_guided,
         train_policy,
+        train_vertices,
     )
     from napari_intseg.training.sources import check_extra
 
@@ -320,11 +322,13 @@ def _on_encoder(args: argparse.Namespace) -> int:
         progress_bar("train", unit, quiet=args.quiet) as bar,
         stop_on_interrupt() as should_stop,
     ):
-        train = train_guided if args.task == "guided" else train_policy
-        trained = train(options, on_progress=bar, should_stop=should_stop)
+        by_task = {"guided": train_guided, "policy": train_policy, "vertices": train_vertices}
+        trained = by_task[args.task](options, on_progress=bar, should_stop=should_stop)
     kept = keep_own(trained.weights, args.keep_in or cache_folder())
     if trained.before is not None and trained.after is not None:
-        what = "IoU" if args.task == "guided" else "clicks on the right side"
+        what = {"guided": "IoU", "vertices": "distance of neighbours"}.get(
+            args.task, "clicks on the right side"
+        )
         print(f"{what} on held-out pictures before {trained.before:.3f}, after {trained.after:.3f}")
     print(f"weights: {trained.weights}\n{args.task} network {args.name!r}: {kept}")
     return INTERRUPTED if trained.stopped else 0

@@ -259,7 +259,7 @@ LAYOUTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({
     # ports of the authors' networks in Caffe, which their weights were converted for
     "pytorch-fcn": {"fcn": {"published": True}},
     "deeplab-pytorch": {
-        "deeplab-v2": {"published": True, "trunk": {"at_once": True, "ceil": True, "early": True}}
+        "deeplab-v2": {"published": True, "trunk": {"at_once": True, "ceil": "caffe"}}
     },
     "unext": {"unext": {"published": True}},
     "nested-unet": {"unet++": {"published": True}, "unet": {"published": True}},

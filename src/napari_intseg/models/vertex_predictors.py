@@ -10,6 +10,7 @@ References
        Polygon-RNN++", CVPR 2018, arXiv:1803.09693.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.models.nets.click_net import normed
 from napari_intseg.models.weights.locate import load_strict
-from napari_intseg.models.weights.store import read_metadata
+from napari_intseg.models.weights.locate import search_folders as search
+from napari_intseg.models.weights.store import CURVE_GCN, POLYGON_RNN, find_own, read_metadata
 
 
 class RingConv(nn.Module):
@@ -180,8 +182,8 @@ class PolygonRnn(nn.Module):
 
 
 KINDS: dict[str, type[CurveGcn] | type[PolygonRnn]] = {
-    "curve-gcn-1": CurveGcn,
-    "polygon-rnn-1": PolygonRnn,
+    CURVE_GCN: CurveGcn,
+    POLYGON_RNN: PolygonRnn,
 }
 """By what a weights file says in its metadata, see `write_weights`."""
 
@@ -194,14 +196,21 @@ _MARGIN = 0.15
 Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 
-def load_vertices(path: Path) -> "CurveVertices | RnnVertices":
-    """Return a predictor from a weights file; it is called as `inference.vertices.follow` is.
+def load_vertices(where: str | Path) -> "CurveVertices | RnnVertices":
+    """Return a predictor from a weights file; it is called as `inference.contour.follow` is.
+
+    Parameters
+    ----------
+    where : str or Path
+        A file, or the name of one of `napari-intseg train --task vertices`.
 
     Raises
     ------
     WeightsError
         If the file is missing, damaged, or of no such network.
     """
+    named = {name: path for kind in KINDS for name, path in find_own(search(), kind).items()}
+    path = named.get(str(where), Path(where).expanduser())
     state, metadata = load_checkpoint(path), read_metadata(path)
     kind = KINDS.get(metadata.get("architecture", ""))
     if kind is None:
@@ -221,25 +230,82 @@ def load_vertices(path: Path) -> "CurveVertices | RnnVertices":
     return CurveVertices(net) if isinstance(net, CurveGcn) else RnnVertices(net)
 
 
+REACH = 2
+"""Neighbours on either side that are moved, as in the interactive Curve-GCN."""
+
+
+def _neighbours(index: int, count: int, reach: int) -> list[int]:
+    reach = min(reach, (count - 1) // 2)
+    return [(index + step) % count for step in range(-reach, reach + 1) if step]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CurveTask:
+    """An outline with one corrected vertex, as `CurveGcn` takes it, and where it belongs.
+
+    Parameters
+    ----------
+    crop, ring, shift : Tensor
+        See `CurveGcn.forward`; of one object.
+    near : Tensor, shape (1, N)
+        1 for the neighbours that are moved.
+    truth : Tensor, shape (1, N, 2)
+        The true outline, in [0, 1] of the crop.
+    """
+
+    crop: Tensor
+    ring: Tensor
+    shift: Tensor
+    near: Tensor
+    truth: Tensor
+
+    def error(self, net: CurveGcn | None) -> float:
+        """Return how far the neighbours are off in the mean, moved by a network or left."""
+        found = self.ring if net is None else net(self.crop, self.ring, self.shift)
+        away = (found - self.truth).norm(dim=-1)
+        return float((away * self.near).sum() / self.near.sum())
+
+
+def curve_task(
+    image: FloatArray, before: Points, truth: Points, index: int, *, reach: int = REACH
+) -> CurveTask:
+    """Return what the network is given once a vertex of `before` is put where it belongs.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W, 3)
+    before, truth : ndarray of float, shape (N, 2)
+        The wrong outline and the true one, (row, col) in pixels, vertex by vertex.
+    index : int
+        Which one a person moved.
+    reach : int
+    """
+    after = before.copy()
+    after[index] = truth[index]
+    crop, origin, size = _crop(image, after)
+    near, shift = np.zeros(len(after)), np.zeros_like(after)
+    near[_neighbours(index, len(after), reach)] = 1
+    shift[index] = (after[index] - before[index]) / size
+    parts = ((after - origin) / size, shift, near, (truth - origin) / size)
+    return CurveTask(crop, *(torch.from_numpy(one).float()[None] for one in parts))
+
+
 class CurveVertices:
     """Curve-GCN: neighbours of the corrected vertex are moved, the others stay."""
 
-    def __init__(self, net: CurveGcn, reach: int = 2) -> None:
+    def __init__(self, net: CurveGcn, reach: int = REACH) -> None:
         self.net, self.reach = net, reach
 
     def __call__(self, image: FloatArray, before: Points, after: Points, index: int) -> Points:
-        """Return the ring with the neighbours moved; see `inference.vertices.follow`."""
-        crop, origin, size = _crop(image, after)
-        shift = np.zeros_like(after)
-        shift[index] = (after[index] - before[index]) / size
-        ring = (after - origin) / size
+        """Return the ring with the neighbours moved; see `inference.contour.follow`."""
+        task = curve_task(image, before, after, index, reach=self.reach)
         with torch.inference_mode():
-            moved = self.net(crop, *(torch.from_numpy(v).float()[None] for v in (ring, shift)))
+            moved = self.net(task.crop, task.ring, task.shift)[0].double().numpy()
+        # `before` is the outline but for the vertex that a person moved
+        _, origin, size = _crop(image, after)
         out = after.copy()
-        count = min(self.reach, (len(after) - 1) // 2)
-        for step in (*range(-count, 0), *range(1, count + 1)):
-            at = (index + step) % len(after)
-            out[at] = moved[0, at].numpy() * size + origin
+        at = _neighbours(index, len(after), self.reach)
+        out[at] = moved[at] * size + origin
         return out
 
 

@@ -1,10 +1,11 @@
-"""Train small networks that stand on the bundled encoder, whose weights stay as they are.
+"""Train small networks: on the bundled encoder, whose weights stay as they are, and of outlines.
 
 For the network that annotated images guide, every step draws tasks: two pictures of one folder, of
 which one is annotated, and the other is to be answered for. What the annotation says is all that
 the network is told, so it learns to go by it, as in one- and few-shot segmentation [1]_. For the
 policy of suggested clicks it draws states: an object, some clicks, and what the bundled network
-answers; where that is wrong is what the policy learns.
+answers; where that is wrong is what the policy learns. For the network of outlines it draws one
+that is wrong by slow waves, with one vertex put right; where its neighbours belong is learnt.
 
 References
 ----------
@@ -44,9 +45,11 @@ from napari_intseg.models.guided.guided_network import (
     resized,
     shown_places,
 )
-from napari_intseg.models.weights.store import GUIDED, POLICY, write_weights
+from napari_intseg.models.vertex_predictors import REACH, CurveGcn, CurveTask, curve_task
+from napari_intseg.models.weights.store import CURVE_GCN, GUIDED, POLICY, write_weights
 from napari_intseg.training.sources import Picture, PictureSource, read_source
 from napari_intseg.training.step import add_clicks, depth, first_clicks
+from napari_intseg.training.synthetic import bent_ring, even_ring
 
 T = TypeVar("T")
 L = TypeVar("L", bound=np.generic)
@@ -150,7 +153,8 @@ class HeadRun:
         Whether it was interrupted; the weights are those it had.
     before, after : float or None
         Of pictures that were held out; None of none. Guided: mean IoU of places with objects.
-        Policy: share of states in which the click is on the side where it should be.
+        Policy: share of states in which the click is on the side where it should be. Vertices: how
+        far the neighbours of a corrected one are off, as a share of that where they are left.
     """
 
     weights: Path
@@ -202,16 +206,14 @@ def train_guided(
     FileError
         If a file cannot be read.
     """
-    masks = dict(options.masks)
-    sources = [
-        _smaller(read_source(folder, weight, masks=masks)) for folder, weight in options.folders
-    ]
-    learnt, held = _split(sources, options.held_out)
-    torch.manual_seed(options.seed)
-    rng = np.random.default_rng(options.seed)
+    learnt, held, rng = _begun(options)
+    learnt, held = [_smaller(one) for one in learnt], [_smaller(one) for one in held]
     net = GuidedNet()
     network = GuidedNetwork(net, load_encoder(), options.device)
-    measured = _drawn(held, _MEASURED, options.size, np.random.default_rng(options.seed + 1))
+    other = np.random.default_rng(options.seed + 1)
+    measured = [
+        draw_task(held, options.size, other, turned=0) for _ in range(_MEASURED * bool(held))
+    ]
     before = measure_guided(network, measured)
 
     def drawn() -> tuple[list[Tensor], GuidedTask]:
@@ -228,7 +230,7 @@ def train_guided(
         options.output / f"{options.name}.safetensors",
         net.state_dict(),
         architecture=GUIDED,
-        card=f"learnt in {step} steps from {', '.join(s.name for s in sources)}{told}",
+        card=f"learnt in {step} steps from {', '.join(s.name for s in learnt)}{told}",
     )
     return HeadRun(weights, step, stopped, before, after)
 
@@ -274,12 +276,6 @@ def _split(
         if last:
             held.append(PictureSource(one.name, one.pictures[count - last :], one.weight))
     return learnt, held
-
-
-def _drawn(
-    sources: Sequence[PictureSource], count: int, size: int, rng: np.random.Generator
-) -> list[GuidedTask]:
-    return [draw_task(sources, size, rng, turned=0) for _ in range(count)] if sources else []
 
 
 def _learn(
@@ -529,11 +525,7 @@ def train_policy(
     FileError
         If a file cannot be read.
     """
-    masks = dict(options.masks)
-    sources = [read_source(folder, weight, masks=masks) for folder, weight in options.folders]
-    learnt, held = _split(sources, options.held_out)
-    torch.manual_seed(options.seed)
-    rng = np.random.default_rng(options.seed)
+    learnt, held, rng = _begun(options)
     net = PolicyNet()
     policy = ClickPolicy(net, load_encoder(), options.device)
     other = np.random.default_rng(options.seed + 1)
@@ -547,9 +539,19 @@ def train_policy(
         options.output / f"{options.name}.safetensors",
         net.state_dict(),
         architecture=POLICY,
-        card=f"learnt in {step} steps from {', '.join(s.name for s in sources)}",
+        card=f"learnt in {step} steps from {', '.join(s.name for s in learnt)}",
     )
     return HeadRun(weights, step, stopped, before, measure_policy(policy, measured))
+
+
+def _begun(
+    options: HeadOptions,
+) -> tuple[list[PictureSource], list[PictureSource], np.random.Generator]:
+    """Return what is learnt from, what is measured, and random numbers from the run's seed."""
+    masks = dict(options.masks)
+    sources = [read_source(folder, weight, masks=masks) for folder, weight in options.folders]
+    torch.manual_seed(options.seed)
+    return (*_split(sources, options.held_out), np.random.default_rng(options.seed))
 
 
 def draw_state(
@@ -636,3 +638,57 @@ def measure_policy(policy: ClickPolicy, states: Sequence[PolicyState]) -> float 
             if one.depths.any():
                 right.append(float(found[at] * one.depths.flatten()[at]) > 0)
     return float(np.mean(right)) if right else None
+
+
+def train_vertices(
+    options: HeadOptions,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> HeadRun:
+    """Train Curve-GCN's correction pass on labelled images; as `train_policy`, which see."""
+    learnt, held, rng = _begun(options)
+    net, other = CurveGcn(), np.random.default_rng(options.seed + 1)
+    measured = [draw_curve(held, other) for _ in range(_MEASURED * bool(held))]
+
+    def loss_of(chosen: Sequence[CurveTask]) -> Tensor:
+        batch = [torch.cat([getattr(one, n) for one in chosen]) for n in ("crop", "ring", "shift")]
+        off = net(*batch) - torch.cat([one.truth for one in chosen])
+        near = torch.cat([one.near for one in chosen])[..., None]
+        # 0.01 of the crop is two pixels: errors below it count by their square
+        return F.smooth_l1_loss(off * near, torch.zeros_like(off), beta=0.01, reduction="sum") / (
+            near.sum()
+        )
+
+    step, stopped = _learn(
+        net, lambda: draw_curve(learnt, rng), loss_of, rng=rng, options=options,
+        told=RunWatch(on_progress, should_stop),
+    )  # fmt: skip
+    with torch.no_grad():
+        left, now = (sum(one.error(n) for one in measured) for n in (None, net))
+    weights = write_weights(
+        options.output / f"{options.name}.safetensors", net.state_dict(), architecture=CURVE_GCN,
+        settings=net.settings, card=f"{step} steps from {', '.join(s.name for s in learnt)}",
+    )  # fmt: skip
+    share = now / left if measured else None
+    return HeadRun(weights, step, stopped, share and 1.0, share)
+
+
+def draw_curve(sources: Sequence[PictureSource], rng: np.random.Generator) -> CurveTask:
+    """Draw an object and an outline that is wrong but for one vertex, which a person put right."""
+    for _ in range(100):
+        source = _source(sources, rng)
+        picture = source.pictures[int(rng.integers(len(source.pictures)))]
+        mask = picture.labels == picture.objects[int(rng.integers(len(picture.objects)))]
+        ring = even_ring(mask)
+        if ring is not None:
+            break
+    else:
+        raise DataError(
+            f"objects are too small: expected outlines of 20 pixels or more, got none in "
+            f"{', '.join(s.name for s in sources)}. Choose other folders."
+        )
+    image = picture.image if picture.image.ndim == 3 else picture.image[..., None].repeat(3, 2)
+    seen = _Light.drawn(rng).cast(np.asarray(image, np.float32) / np.float32(255), rng)
+    before = bent_ring(ring, float(np.sqrt(np.count_nonzero(mask))), rng)
+    return curve_task(seen, before, ring, int(rng.integers(len(ring))), reach=REACH)

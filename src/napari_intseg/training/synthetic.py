@@ -13,6 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
+from napari_intseg.inference.contour import outline
 from napari_intseg.training.sources import Picture, PictureSource, Task, make_picture
 
 
@@ -370,3 +371,37 @@ KINDS: tuple[Callable[[Generator, int], World], ...] = (
     _tissue, _walls, _tissue, _lit, _phase, _relief, _tissue, _tubes,
 )  # fmt: skip
 """Organs three times: no set but two of single organs teaches them otherwise."""
+
+
+VERTICES = 40
+"""Of an outline, as Curve-GCN has them."""
+
+# waves of an outline's error, of a turn, and their height as a share of the root of the area
+_WAVES, _BENT = (2, 3, 5), 0.08
+
+
+def even_ring(mask: BoolArray, count: int = VERTICES) -> NDArray[np.float64] | None:
+    """Return the largest outline of a mask as vertices at equal distances, (count, 2).
+
+    Rows and columns in pixels; None where it has fewer points than half as many.
+    """
+    found = outline(mask, 0.0)
+    if not found or len(found[0].points) < count // 2:
+        return None
+    closed = np.vstack([found[0].points, found[0].points[:1]])
+    along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
+    at = np.linspace(0, along[-1], count, endpoint=False)
+    return np.stack([np.interp(at, along, closed[:, axis]) for axis in (0, 1)], 1)
+
+
+def bent_ring(ring: NDArray[np.float64], size: float, rng: Generator) -> NDArray[np.float64]:
+    """Return an outline that is off by slow waves along its normals, as a model's answer is."""
+    along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
+    normal = np.stack([-along[:, 1], along[:, 0]], 1)
+    normal /= np.maximum(np.hypot(*normal.T), 1e-9)[:, None]
+    turn = np.arange(len(ring)) / len(ring) * 2 * np.pi
+    waves = [rng.normal() * np.sin(k * turn + rng.uniform(0, 2 * np.pi)) for k in _WAVES]
+    bent: NDArray[np.float64] = (
+        ring + normal * (np.sum(waves, 0) * _BENT * size / np.sqrt(len(_WAVES)))[:, None]
+    )
+    return bent

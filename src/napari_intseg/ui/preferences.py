@@ -23,9 +23,9 @@ class Preferences:
         Whether a model that knows other objects is shown those of the plane, in new sessions.
     language : str
         Of the panel, from the next time it is opened; "auto" for napari's or the system's.
-    guided_network, click_policy : str
-        Names, or files, of what *Find more* and *Suggested clicks* go by; empty for what needs no
-        training.
+    guided_network, click_policy, vertex_network : str
+        Names, or files, of what *Find more*, *Suggested clicks* and *neighbours follow* go by;
+        empty for what needs no training.
     """
 
     model: str = "bundled"
@@ -35,6 +35,7 @@ class Preferences:
     language: str = "auto"
     guided_network: str = ""
     click_policy: str = ""
+    vertex_network: str = ""
 
 
 def preferred_keys() -> dict[str, str]:

@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 
 from napari_intseg.core.volume import Plane
+from napari_intseg.inference.contour import follow
+from napari_intseg.models import vertex_predictors
+from napari_intseg.ui.layers import polygon_editor
+from napari_intseg.ui.preferences import Preferences
 
 
 @pytest.fixture
@@ -257,3 +261,18 @@ def test_neighbours_of_a_moved_vertex_follow_it_if_asked(
     assert len(asked) == 1
     assert image_controller.labels.data[6, 13] == 1  # its neighbour went with it
     assert (np.abs(controller.outliner.layer.data[0][:, 0] - 3.5) < 1e-6).sum() == 2
+
+
+def test_neighbours_go_where_the_network_of_the_preferences_says(controller, said, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        polygon_editor, "preferences", lambda: Preferences(vertex_network=" no-such-network ")
+    )
+    assert controller.outliner._preferred() is follow
+    assert "no-such-network" in said.failures[-1]
+    monkeypatch.setattr(vertex_predictors, "load_vertices", lambda name: asked.append(name) or str)
+    monkeypatch.setattr(
+        polygon_editor, "preferences", lambda: Preferences(vertex_network="my-rings")
+    )
+    assert controller.outliner._preferred() is controller.outliner._preferred() is str
+    assert asked == ["my-rings"]

@@ -176,10 +176,9 @@ class SceneTrunk(nn.Module):
         Whether the first block of a stage has its whole dilation; else half of it.
     grid : sequence of int
         Dilations of the last stage's blocks, where these differ (arXiv:1706.05587).
-    ceil : bool
-        Whether the pooling after the stem rounds sizes up.
-    early : bool
-        Whether strides are in the first convolution of a block, as in Caffe; else in the second.
+    ceil : bool or "caffe"
+        Whether the pooling after the stem rounds sizes up; "caffe": it does, and the stride of a
+        block is in its first convolution instead of the second.
     """
 
     def __init__(
@@ -192,14 +191,13 @@ class SceneTrunk(nn.Module):
         dilations: Sequence[int] | None = None,
         at_once: bool = False,
         grid: Sequence[int] = (),
-        ceil: bool = False,
-        early: bool = False,
+        ceil: bool | Literal["caffe"] = False,
     ) -> None:
         super().__init__()
         block: type[BasicBlock] | type[StridedBottleneck]
         block = BasicBlock if depth < 50 else StridedBottleneck
         first = scaled(64, width)
-        self.ceil = ceil
+        self.ceil = bool(ceil)
         entered = 2 * first if stem == "wide" else first
         if stem == "plain":
             self.stem = step(3, first, 7, stride=2)
@@ -219,7 +217,7 @@ class SceneTrunk(nn.Module):
             )
             if at_once:
                 _dilate(part[0], dilations[i])
-            if early:
+            if ceil == "caffe":
                 one, two = (cast(nn.Conv2d, part[0].get_submodule(n)) for n in _FIRST_TWO)
                 one.stride, two.stride = two.stride, one.stride
             inputs = first * 2**i * block.expansion

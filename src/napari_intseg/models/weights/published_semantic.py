@@ -331,7 +331,9 @@ NAMES: Mapping[tuple[str, str], Rules] = {
         *(
             rule
             for i, name in enumerate(("reduce", "conv3x3", "increase"))
-            for rule in ((rf"\.{name}\.conv\.", f".conv{i + 1}."), (rf"\.{name}\.bn\.", f".bn{i + 1}."))
+            for rule in (
+                (rf"\.{name}\.conv\.", f".conv{i + 1}."), (rf"\.{name}\.bn\.", f".bn{i + 1}."),
+            )
         ),
         (r"\.shortcut\.conv\.", ".downsample.0."),
         (r"\.shortcut\.bn\.", ".downsample.1."),

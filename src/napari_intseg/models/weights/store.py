@@ -350,6 +350,9 @@ GUIDED = "guided-1"
 POLICY = "click-policy-1"
 """As `ARCHITECTURE`, of policies for the next click."""
 
+CURVE_GCN, POLYGON_RNN = "curve-gcn-1", "polygon-rnn-1"
+"""As `ARCHITECTURE`, of networks that move the vertices of outlines."""
+
 CLOUD = "cloud-1"
 """As `ARCHITECTURE`, of click networks for point clouds."""
 
@@ -425,7 +428,7 @@ def keep_own(path: Path, folder: Path) -> Path:
     """
     told = read_metadata(path).get("architecture")
     if network_of(told) is None and told not in (
-        SEMANTIC, GUIDED, POLICY, CLOUD, REVOLVER.architecture,
+        SEMANTIC, GUIDED, POLICY, CLOUD, CURVE_GCN, POLYGON_RNN, REVOLVER.architecture,
     ):  # fmt: skip
         known = ", ".join(network.architecture for network in NETWORKS.values())
         raise WeightsError(

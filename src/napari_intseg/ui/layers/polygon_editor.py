@@ -1,6 +1,7 @@
 """The current object as polygons that can be edited: moving a vertex changes the mask."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from napari_intseg.ui.layers.layer_registry import note_made
 from napari_intseg.ui.layers.points_codec import FloatMatrix, Place, geometry
 from napari_intseg.ui.layers.shapes import BOXES, frame_slice, slice_points, vertices_on
 from napari_intseg.ui.messages import Message
+from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.worker_thread import listen, told
 
 TITLE = "Edit outline"
@@ -32,9 +34,19 @@ TITLE = "Edit outline"
 _SHARE_OF_DIAGONAL = 0.012
 # pixels round an outline in which neighbours look for edges
 _ROOM_PX = 32
+# and as a share of the outline's longer side: what a network sees round it
+_ROOM_SHARE = 0.15
 _DONE = ("added", "removed", "changed")
 
 Rings = tuple[FloatMatrix, ...]
+
+
+@cache
+def _network(name: str) -> VertexPredictor:
+    # imports torch, which edges do not need
+    from napari_intseg.models.vertex_predictors import load_vertices
+
+    return load_vertices(name)
 
 
 class PolygonEditor:
@@ -54,8 +66,8 @@ class PolygonEditor:
     ----------
     neighbours_follow : bool
         Whether the vertices beside one that is moved follow it.
-    predict : VertexPredictor
-        Where they go; a network of `models.vertex_predictors` may be put here.
+    predict : VertexPredictor or None
+        Where they go; None: as the network of the preferences says, or to edges.
     """
 
     def __init__(self, tools: Tools, current: Callable[[], ImageController | None]) -> None:
@@ -68,7 +80,7 @@ class PolygonEditor:
         self._tolerance_px = TOLERANCE_PX
         self._quiet = self._waiting = False
         self.neighbours_follow = False
-        self.predict: VertexPredictor = follow
+        self.predict: VertexPredictor | None = None
         tools.viewer.layers.events.removed.connect(self._layer_removed)
 
     @property
@@ -256,14 +268,25 @@ class PolygonEditor:
         assert index is not None
         before, after = self._rings[ring], rings[ring]
         # a part of the slice, with room for the edges round the outline
-        low = np.maximum(0, np.floor(after.min(0)).astype(int) - _ROOM_PX)
-        high = np.ceil(after.max(0)).astype(int) + _ROOM_PX
+        room = max(_ROOM_PX, int(_ROOM_SHARE * np.ptp(after, 0).max()))
+        low = np.maximum(0, np.floor(after.min(0)).astype(int) - room)
+        high = np.ceil(after.max(0)).astype(int) + room
         read = SliceReader(session.volume, plane, session.setup.context)
         seen = session.setup.options.intensity.to_rgb(
             read(slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])))
         )
-        now = self.predict(seen, before - low, after - low, index) + low
+        predict = self.predict or self._preferred()
+        now = predict(seen, before - low, after - low, index) + low
         return (*rings[:ring], now, *rings[ring + 1 :])
+
+    def _preferred(self) -> VertexPredictor:
+        """Return the network of the preferences; of none, or of one that fails, edges."""
+        name = preferences().vertex_network.strip()
+        try:
+            return _network(name) if name else follow
+        except IntSegError as err:
+            self._tools.signals.failed.emit(told(err))
+            return follow
 
     def _read(self, layer: Shapes, image_controller: ImageController, plane: Plane) -> Rings:
         kinds: Sequence[str] = layer.shape_type
