@@ -25,6 +25,7 @@ from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.layers.image_axes import camera_of
+from napari_intseg.ui.panels import object_panel
 from napari_intseg.ui.panels.controls import Section, name_of
 from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
 from napari_intseg.ui.panels.protect_panel import ProtectPanel
@@ -628,8 +629,16 @@ class TestTable:
             actions[text].trigger()
             window.settle()
 
-        monkeypatch.setattr(QInputDialog, "getItem", lambda *_, **__: ("nucleus", True))
+        asked = []
+
+        def choose(_panel, _title, _words, classes, *_, **__):
+            asked.append(classes)
+            return "nucleus", True
+
+        monkeypatch.setattr(QInputDialog, "getItem", choose)
+        monkeypatch.setattr(object_panel, "offered_classes", lambda: ("road", "nucleus"))
         act(1, "Class…")
+        assert asked == [["road", "nucleus"]]
         assert table.words(0).startswith("Object 1: nucleus, ")
         act(1, "Lock pixels")
         assert self.cells(window, STATE)[0] == "locked"

@@ -8,6 +8,7 @@ import yaml
 from napari.layers import Image
 from npe2 import PluginManifest
 
+from napari_intseg.errors import FileError
 from napari_intseg.ui import preferences as module
 from napari_intseg.ui.layers import points_codec
 from napari_intseg.ui.layers.points_codec import colours_for
@@ -100,3 +101,27 @@ def test_the_panel_opens_with_them(make_napari_viewer, monkeypatch):
     assert window.widget.object_panel.each.isChecked()
     assert window.controller.each_click_begins
     window.close()
+
+
+@pytest.mark.parametrize(
+    ("told", "content", "names"),
+    [
+        (" road, roof , road,", None, ("road", "roof")),
+        ("list.txt", "# ours\nroad\n\nroof top\n", ("road", "roof top")),
+        ("eiseg.txt", "1 road 255 0 0\n2 roof top 0 128 255\n", ("road", "roof top")),
+        ("", None, ()),
+    ],
+)
+def test_classes_that_are_always_offered(told, content, names, tmp_path, monkeypatch):
+    if content is not None:
+        (tmp_path / told).write_text(content, "utf-8")
+        told = str(tmp_path / told)
+    monkeypatch.setattr(module, "preferences", lambda: Preferences(classes=told))
+    assert module.offered_classes() == names
+
+
+def test_a_list_of_classes_that_is_not_there_is_told(tmp_path, monkeypatch):
+    gone = str(tmp_path / "gone.txt")
+    monkeypatch.setattr(module, "preferences", lambda: Preferences(classes=gone))
+    with pytest.raises(FileError, match="list of classes cannot be read: expected a text file"):
+        module.offered_classes()

@@ -1,7 +1,11 @@
 """What a person has chosen for this plugin in napari's preferences."""
 
+import re
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
+
+from napari_intseg.errors import FileError
 
 PLUGIN = "napari-intseg"
 _SECTION, _KEYS = "segmentation", "keys"
@@ -26,6 +30,9 @@ class Preferences:
     guided_network, click_policy, vertex_network : str
         Names, or files, of what *Find more*, *Suggested clicks* and *neighbours follow* go by;
         empty for what needs no training.
+    classes : str
+        Names of classes that are always offered, apart by commas, or a file with one a line; see
+        `offered_classes`.
     """
 
     model: str = "bundled"
@@ -36,6 +43,7 @@ class Preferences:
     guided_network: str = ""
     click_policy: str = ""
     vertex_network: str = ""
+    classes: str = ""
 
 
 def preferred_keys() -> dict[str, str]:
@@ -64,3 +72,35 @@ def preferences() -> Preferences:
         return Preferences(**{n: getattr(section, n, getattr(usual, n)) for n in names})
     except (ImportError, KeyError, AttributeError):
         return Preferences()
+
+
+# a line of a list of EISeg's: number, name, and red, green and blue
+_NUMBERED = re.compile(r"\d+\s+(.+?)(\s+\d{1,3}){3}")
+
+
+def offered_classes() -> tuple[str, ...]:
+    """Return the names of classes that the preferences hold, in their order; each once.
+
+    Of a file each line is a name, without what EISeg writes beside it: a number in front, a colour
+    behind. Lines that begin with "#" are passed over.
+
+    Raises
+    ------
+    FileError
+        If a file is named that cannot be read.
+    """
+    told = preferences().classes.strip()
+    if not told.lower().endswith((".txt", ".csv")):
+        names = told.split(",")
+    else:
+        try:
+            lines = Path(told).expanduser().read_text("utf-8").splitlines()
+        except (OSError, ValueError) as err:
+            raise FileError(
+                f"list of classes cannot be read: expected a text file, got {told!r} ({err}). "
+                "Change it in the preferences."
+            ) from err
+        names = [line for line in lines if not line.lstrip().startswith("#")]
+    names = [one.strip() for one in names]
+    named = [match[1] if (match := _NUMBERED.fullmatch(one)) else one for one in names]
+    return tuple(dict.fromkeys(name for name in named if name))

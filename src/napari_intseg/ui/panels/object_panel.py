@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_intseg.errors import FileError
 from napari_intseg.session.document import LARGEST_LABEL
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.image_controller import ImageController
@@ -35,6 +36,7 @@ from napari_intseg.ui.controllers.object_actions import (
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
 from napari_intseg.ui.panels.controls import Buttons
+from napari_intseg.ui.preferences import offered_classes
 from napari_intseg.ui.qt.translation import tr, translated
 
 # columns of the table, by number as Qt counts them; one more has its entry in `_TITLES`, `_TIPS`
@@ -386,8 +388,13 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         # those in use are offered, so that one class is not spelled in two ways
         now = called(image_controller, label, "class")
         known = {called(image_controller, other, "class") for other in self.objects.labels} - {""}
-        classes = sorted(known)
-        at = classes.index(now) if now in known else -1
+        try:
+            first = offered_classes()
+        except FileError as err:
+            self._controller.signals.failed.emit(str(err))
+            first = ()
+        classes = [*first, *sorted(known - set(first))]
+        at = classes.index(now) if now in classes else -1
         text, is_given = QInputDialog.getItem(
             self,
             tr("Class"),
