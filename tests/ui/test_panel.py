@@ -2,6 +2,7 @@
 
 import logging
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
@@ -621,7 +622,7 @@ class TestTable:
         assert sizes == sorted(sizes, reverse=True)
         assert sizes[0] > 0
 
-    def test_an_object_is_deleted_locked_and_jumped_to_from_it(self, window, monkeypatch):
+    def test_an_object_is_deleted_locked_and_jumped_to_from_it(self, window, monkeypatch, tmp_path):
         table = window.widget.object_panel.table
 
         def act(label, text):
@@ -643,6 +644,13 @@ class TestTable:
         act(1, "Lock pixels")
         assert self.cells(window, STATE)[0] == "locked"
         act(1, "Unlock pixels")
+        file = tmp_path / "one"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(file), ""))
+        monkeypatch.setattr(QInputDialog, "getDouble", lambda *_, **__: (0.0, True))
+        act(1, "Cut out…")
+        cut = imageio.imread(tmp_path / "one.png")
+        assert cut.shape[2] == 4
+        assert (cut[..., 3] == 255).sum() == (window.labels == 1).sum()
         act(2, "Jump to")
         assert window.controller.image_controller.session_store.object == 2
         np.testing.assert_allclose(camera_of(window.viewer).center[-2:], (25, 45), atol=1)

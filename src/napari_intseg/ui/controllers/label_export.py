@@ -10,13 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as iio
 import numpy as np
 from napari.layers import Image, Labels
 
 from napari_intseg.core.affine import from_spacing, spacing_of
+from napari_intseg.core.files import write_bytes
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError, IntSegError
+from napari_intseg.inference.slice_reader import SliceReader
+from napari_intseg.inference.soft_edge import cut_out
 from napari_intseg.io.cell_tracking import TRACKED, Tracks, write_ctc
 from napari_intseg.io.geo_tags import map_place
 from napari_intseg.io.hooks import KEY, file_grid, layer_grid
@@ -54,6 +58,38 @@ def export_labels(controller: ViewerController, path: Path) -> None:
         work = labels_job(controller, image_controller, path)
     _write(controller, path, work)
     controller.signals.message.emit(Message("Writing {name} …", name=path.name))
+
+
+def export_cutout(
+    controller: ViewerController, label: int, path: Path, *, soft_px: float = 0.0
+) -> None:
+    """Write an object on the displayed plane as RGBA PNG; a file that is there is replaced.
+
+    See `inference.soft_edge.cut_out`.
+    """
+    image_controller = _image_controller(controller)
+    here = None if image_controller is None else image_controller.displayed_slice
+    if image_controller is None or here is None or isinstance(here, str):
+        return
+    session = image_controller.session_store.session(here.time)
+    if session is None or label not in session.objects:
+        controller.signals.failed.emit(Message("Object {label} has not been begun.", label=label))
+        return
+    setup, mask = session.setup, session.mask_on(here.plane, label)
+    inputs = _inputs(controller)
+
+    def work(should_stop: ShouldStop) -> str:
+        check_apart(path, *inputs)
+        read = SliceReader(setup.volume, here.plane)
+        image = setup.options.intensity.to_rgb(read(*(slice(0, n) for n in mask.shape)))
+        _check(should_stop)
+        found = cut_out(image, mask, soft_px=soft_px)
+        # rounded, not cut off: opacity of 1 must become 255
+        picture = np.rint(found * 255).astype(np.uint8)
+        write_bytes(path, iio.imwrite("<bytes>", picture, extension=".png"))
+        return Message("Wrote {name}{which}.", name=path.name, which="")
+
+    _write(controller, path, work)
 
 
 def _write(controller: ViewerController, path: Path, work: Callable[[ShouldStop], str]) -> None:

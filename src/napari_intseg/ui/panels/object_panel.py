@@ -1,5 +1,6 @@
 """The objects in one table: what they are called, what they have, how they stand."""
 
+from pathlib import Path
 from typing import Any
 from weakref import ref
 
@@ -9,6 +10,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
+    QFileDialog,
     QGridLayout,
     QHeaderView,
     QInputDialog,
@@ -23,6 +25,7 @@ from napari_intseg.errors import FileError
 from napari_intseg.session.document import LARGEST_LABEL
 from napari_intseg.ui.controllers import object_actions
 from napari_intseg.ui.controllers.image_controller import ImageController
+from napari_intseg.ui.controllers.label_export import export_cutout
 from napari_intseg.ui.controllers.object_actions import (
     call,
     called,
@@ -339,6 +342,7 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
             )
         menu.addAction(tr("Split by two clicks"), lambda: controller.splitter.begin(label))
         menu.addAction(tr("New number…"), lambda: self.ask_number(label))
+        menu.addAction(tr("Cut out…"), lambda: self._ask_cutout(label))
         menu.addSeparator()
         menu.addAction(tr("Delete"), lambda: self._delete(label))
         return menu
@@ -406,6 +410,23 @@ class ObjectTable(QTableView):  # type: ignore[misc, unused-ignore]
         if is_given:
             call(image_controller, label, "class", text)
             self.refresh()
+
+    def _ask_cutout(self, label: int) -> None:
+        """Ask where an object goes as a picture with a transparent ground, and for its edge."""
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, tr("Cut out"), f"{label}.png", tr("Pictures (*.png)")
+        )
+        if not chosen:
+            return
+        soft, is_given = QInputDialog.getDouble(
+            self, tr("Cut out"),
+            tr("Half the width of the band in which the edge may be soft, in pixels (0: none):"),
+            0.0, 0.0, 200.0, 1,
+        )  # fmt: skip
+        if is_given:
+            path = Path(chosen)
+            path = path if path.suffix.lower() == ".png" else path.with_name(f"{path.name}.png")
+            export_cutout(self._controller, label, path, soft_px=soft)
 
     def _show_menu(self, at: Any) -> None:
         label = self.label_at(self.indexAt(at))

@@ -635,6 +635,16 @@ Labels von mehr als 4 GB liegen ohnehin dort, neben der Bilddatei; sie sind wied
     </message>
     <message>
       <location filename="../panels/object_panel.py" />
+      <source>Cut out</source>
+      <translation>Freistellen</translation>
+    </message>
+    <message>
+      <location filename="../panels/object_panel.py" />
+      <source>Cut out…</source>
+      <translation>Freistellen…</translation>
+    </message>
+    <message>
+      <location filename="../panels/object_panel.py" />
       <source>Delete</source>
       <translation>Löschen</translation>
     </message>
@@ -920,6 +930,11 @@ Teilungen und Verschmelzungen gezeigt. Angenommene und gesperrte Objekte behalte
       <location filename="../panels/model_panel.py" />
       <source>Good for</source>
       <translation>Gut für</translation>
+    </message>
+    <message>
+      <location filename="../panels/object_panel.py" />
+      <source>Half the width of the band in which the edge may be soft, in pixels (0: none):</source>
+      <translation>Halbe Breite des Bandes, in dem der Rand weich sein darf, in Pixeln (0: keines):</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -1561,7 +1576,7 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <translation>Objekt {label} hat keine Pixel, die geteilt werden könnten. Klicken Sie zuerst darauf.</translation>
     </message>
     <message>
-      <location filename="../controllers/object_actions.py" />
+      <location filename="../controllers/label_export.py" />
       <source>Object {label} has not been begun.</source>
       <translation>Objekt {label} wurde noch nicht begonnen.</translation>
     </message>
@@ -1789,6 +1804,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../controllers/model_loader.py" />
       <source>Photographs with one main object, which the first click names.</source>
       <translation>Fotos mit einem Hauptobjekt, das der erste Klick nennt.</translation>
+    </message>
+    <message>
+      <location filename="../panels/object_panel.py" />
+      <source>Pictures (*.png)</source>
+      <translation>Bilder (*.png)</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />

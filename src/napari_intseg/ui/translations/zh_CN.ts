@@ -635,6 +635,16 @@ Labels of more than 4 GB do so anyway, beside the image's file; they are there a
     </message>
     <message>
       <location filename="../panels/object_panel.py" />
+      <source>Cut out</source>
+      <translation>抠图</translation>
+    </message>
+    <message>
+      <location filename="../panels/object_panel.py" />
+      <source>Cut out…</source>
+      <translation>抠图…</translation>
+    </message>
+    <message>
+      <location filename="../panels/object_panel.py" />
       <source>Delete</source>
       <translation>删除</translation>
     </message>
@@ -920,6 +930,11 @@ divisions and merges. Accepted and locked objects keep their numbers; one undo.<
       <location filename="../panels/model_panel.py" />
       <source>Good for</source>
       <translation>适用于</translation>
+    </message>
+    <message>
+      <location filename="../panels/object_panel.py" />
+      <source>Half the width of the band in which the edge may be soft, in pixels (0: none):</source>
+      <translation>边缘可柔化带的半宽，单位像素（0：无）：</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -1561,7 +1576,7 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <translation>对象 {label} 没有可拆分的像素。请先点击它。</translation>
     </message>
     <message>
-      <location filename="../controllers/object_actions.py" />
+      <location filename="../controllers/label_export.py" />
       <source>Object {label} has not been begun.</source>
       <translation>对象 {label} 尚未开始。</translation>
     </message>
@@ -1789,6 +1804,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../controllers/model_loader.py" />
       <source>Photographs with one main object, which the first click names.</source>
       <translation>有一个主要对象的照片，由第一次点击指定。</translation>
+    </message>
+    <message>
+      <location filename="../panels/object_panel.py" />
+      <source>Pictures (*.png)</source>
+      <translation>图片 (*.png)</translation>
     </message>
     <message>
       <location filename="../panels/review_panel.py" />
