@@ -280,12 +280,17 @@ def curve_task(
         Which one a person moved.
     reach : int
     """
-    after = before.copy()
+    after, by = before.copy(), truth[index] - before[index]
     after[index] = truth[index]
     crop, origin, size = _crop(image, after)
     near, shift = np.zeros(len(after)), np.zeros_like(after)
-    near[_neighbours(index, len(after), reach)] = 1
-    shift[index] = (after[index] - before[index]) / size
+    shift[index] = by / size
+    around = _neighbours(index, len(after), reach)
+    near[around] = 1
+    # neighbours begin where they are carried along, the farther the less: better than left
+    # (docs/results.md), and what the network then moves them by is little
+    away = [min((at - index) % len(after), (index - at) % len(after)) for at in around]
+    after[around] += (1 - np.array(away)[:, None] / (max(away, default=0) + 1)) * by
     parts = ((after - origin) / size, shift, near, (truth - origin) / size)
     return CurveTask(crop, *(torch.from_numpy(one).float()[None] for one in parts))
 

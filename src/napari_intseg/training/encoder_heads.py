@@ -154,7 +154,7 @@ class HeadRun:
     before, after : float or None
         Of pictures that were held out; None of none. Guided: mean IoU of places with objects.
         Policy: share of states in which the click is on the side where it should be. Vertices: how
-        far the neighbours of a corrected one are off, as a share of that where they are left.
+        far the neighbours of a corrected one are off, as a share of that where they are carried.
     """
 
     weights: Path

@@ -190,6 +190,8 @@ def test_the_shell_makes_a_start_of_a_published_file(theirs, tmp_path, monkeypat
     assert main([*words, "--setting", "width=0.25", *folder]) == 0
     assert "BiSeNet from mmsegmentation, 3 classes: road, sky, car" in capsys.readouterr().out
     assert known_names()["streets"][:2] == ("published weights, converted", "as published")
+    (tmp_path / "streets").mkdir()  # a folder that is no model hides none
+    monkeypatch.chdir(tmp_path)
     model = load_start_model("streets", device="cpu")
     assert "from mmsegmentation" in model.traits.title
     found = model.find(image_of(BISENET)[0].permute(1, 2, 0).sigmoid().numpy())

@@ -65,7 +65,8 @@ def load_start_model(where: str | Path, *, device: str = "auto") -> StartModel:
         build: Callable[..., StartModel] = getattr(import_module(module), function)
         return build(rest, device=device)
     loader = _loader_of(path)
-    if loader is None and not path.exists() and str(where) in _own():
+    # a run's own folder may have the name of what it made
+    if loader is None and str(where) in _own():
         from napari_intseg.models.automatic.semantic_model import load_own
 
         return load_own(str(where), device=device)
