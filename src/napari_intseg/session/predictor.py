@@ -487,22 +487,34 @@ class Predictor:
         left = PlaneState(propagated=state.propagated, shown=state.propagated)
         return None if state.propagated is None else left
 
-    def give(self, changes: Mapping[Plane, Prompts], title: str) -> Change:
-        """Replace everything given for the current object on several planes, as one entry.
+    def give(self, changes: Mapping[int, Mapping[Plane, Prompts]], title: str) -> Change:
+        """Replace everything given for objects on several planes, as one entry.
 
-        Planes are answered as far as that is known without the model.
+        Planes are answered as far as that is known without the model. That the objects are not
+        finished is for the caller to check, see `Document.check_open`.
 
         Raises
         ------
         PromptError
-            If the object is finished; else see `check_prompts`.
+            See `check_prompts`.
         """
-        label = self.document.check_open()
-        states = self._given(label, changes)
-        if VolumeKey(label) in self.document.history.values:
-            # without prompts the object's mask in the volume goes in the same step of undo
-            states |= self.volumes.cleared(label, states)
-        return self.document.do(title, states)
+        document, setup = self.document, self.document.setup
+        traits = setup.model.traits
+        states: dict[Hashable, Any] = {}
+        for label, on_planes in changes.items():
+            for plane, prompts in on_planes.items():
+                state = document.state(label, plane)
+                check_prompts(document.volume, plane, prompts, traits, state.prompts)
+                if state.prompts.is_empty:
+                    state = self._guided(label, plane, state, prompts)
+                    state = replace(state, others=self._others(label, plane, prompts))
+                state = with_prompts(state, prompts, traits, document.serials)
+                states[PlaneKey(label, plane)] = self.answered(state, question(setup, plane, state))
+                self.last_plane = plane
+            if VolumeKey(label) in document.history.values:
+                # without prompts the object's mask in the volume goes in the same step of undo
+                states |= self.volumes.cleared(label, states)
+        return document.do(title, states)
 
     def share(self, plane: Plane) -> Change:
         """Give the objects of a plane each other's positive clicks and lines as negative ones.
@@ -518,31 +530,13 @@ class Predictor:
         document = self.document
         given = {n: document.state(n, plane).prompts for n in document.objects}
         given = {n: p for n, p in given.items() if not (p.is_empty or document.is_shut(n))}
-        states: dict[Hashable, Any] = {}
-        for label, prompts in shared(given).items():
-            states |= self._given(label, {plane: prompts})
-        if not states:
+        new = {label: {plane: prompts} for label, prompts in shared(given).items()}
+        if not new:
             raise PromptError(
                 f"nothing to share: expected two objects or more with clicks on {plane!r} that the "
                 f"others do not have yet, got {len(given)} with any. Click on another object."
             )
-        return document.do("Share corrections", states)
-
-    def _given(self, label: int, changes: Mapping[Plane, Prompts]) -> dict[Hashable, Any]:
-        """Return an object's planes with other prompts, answered as far as that is known."""
-        document, setup = self.document, self.document.setup
-        traits = setup.model.traits
-        states: dict[Hashable, Any] = {}
-        for plane, prompts in changes.items():
-            state = document.state(label, plane)
-            check_prompts(document.volume, plane, prompts, traits, state.prompts)
-            if state.prompts.is_empty:
-                state = self._guided(label, plane, state, prompts)
-                state = replace(state, others=self._others(label, plane, prompts))
-            state = with_prompts(state, prompts, traits, document.serials)
-            states[PlaneKey(label, plane)] = self.answered(state, question(setup, plane, state))
-            self.last_plane = plane
-        return states
+        return self.give(new, "Share corrections")
 
     def start(self, label: int, masks: Mapping[Plane, BoolArray]) -> dict[Hashable, Any]:
         """Return the planes of an object as they start from masks; clicks that follow correct them.

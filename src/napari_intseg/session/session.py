@@ -434,7 +434,8 @@ class Session:
         self, clicks: Mapping[Plane, tuple[Click, ...]], title: str = "Add clicks"
     ) -> Change:
         """Add clicks after those that are given on several planes, as one entry."""
-        return self.predictor.give(self.document.with_clicks(clicks), title)
+        label = self.document.check_open()
+        return self.predictor.give({label: self.document.with_clicks(clicks)}, title)
 
     @recorded
     def share_corrections(self, plane: Plane | None = None) -> Change:
@@ -446,7 +447,7 @@ class Session:
         self, changes: Mapping[Plane, Prompts], title: str = "Change prompts"
     ) -> Change:
         """Replace everything given on several planes, as one entry; see `set_prompts`."""
-        return self.predictor.give(changes, title)
+        return self.predictor.give({self.document.check_open(): changes}, title)
 
     @recorded
     def set_initial(
