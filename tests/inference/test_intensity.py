@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,17 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError
 from napari_intseg.inference.intensity import (
     CT_WINDOWS,
+    Displayed,
+    DisplayedChannel,
     Intensity,
     Percentiles,
     PerChannel,
     Window,
     check_window,
+    is_measured,
     resolve_intensity,
 )
+from napari_intseg.session.journal.codec import decode, encode
 
 
 def test_eight_bit_becomes_exactly_a_255th() -> None:
@@ -219,3 +224,54 @@ def test_a_picture_is_scaled_as_its_channels_are_one_by_one(
         low, high = (one[i % len(one)] for one in limits)
         alone = Intensity((low,), (high,)).to_grey(raw[..., i])
         np.testing.assert_array_equal(shown[..., i], alone)
+
+
+def test_channels_are_laid_on_each_other_as_open_gl_does() -> None:
+    raw = np.array([[[0, 100], [50, 25], [200, 0]]], np.uint16)
+    volume = Volume(raw, channels=True)
+    red = DisplayedChannel(0, (0, 100), ((0, 0, 0), (1, 0, 0)), opacity=0.5)
+    ramp = ((0, 0, 0), (0, 1, 0), (1, 1, 1))
+    green = DisplayedChannel(1, (0, 100), ramp, gamma=2.0, opacity=0.25)
+
+    def drawn(*channels: DisplayedChannel) -> list[list[float]]:
+        seen = resolve_intensity(volume, Displayed(channels))
+        assert seen.channels == tuple(one.channel for one in channels)
+        return np.round(seen.to_rgb(raw)[0].astype(float), 3).tolist()
+
+    both = [[0.25, 0.25, 0.25], [0.25, 0.031, 0], [0.5, 0, 0]]
+    assert drawn(red, green) == both
+    assert drawn(green, red) == both
+    assert drawn(red) == [[0, 0, 0], [0.25, 0, 0], [0.5, 0, 0]]
+    over = drawn(red, replace(green, blending="translucent"))
+    assert over == [[0.25, 0.25, 0.25], [0.188, 0.031, 0], [0.375, 0, 0]]
+    assert drawn(red, replace(green, blending="opaque"))[0] == [1, 1, 1]
+    assert drawn(red, replace(green, blending="minimum")) == [[0, 0, 0]] * 3
+    assert drawn(red, replace(green, blending="multiplicative")) == [[0, 0, 0]] * 3
+
+
+def test_a_mix_is_checked_and_survives_a_journal() -> None:
+    raw = np.zeros((4, 5, 2), np.uint16)
+    volume = Volume(raw, channels=True)
+    one = DisplayedChannel(1, (0, 100), gamma=0.5)
+    mix = Displayed((one,))
+    assert decode(json.loads(json.dumps(encode(mix)))) == mix
+    assert json.loads(json.dumps(resolve_intensity(volume, mix).written()))["mix"]
+    for wrong, said in (
+        (Displayed(()), "nothing is displayed"),
+        (Displayed((replace(one, channel=2),)), "channel does not exist"),
+        (Displayed((replace(one, limits=(1, 1)),)), "window is not in order"),
+        (Displayed((replace(one, colours=((2, 0, 0), (0, 0, 0))),)), "colour is unknown"),
+        (Displayed((replace(one, colours=((1, 0, 0),)),)), "channel cannot be drawn"),
+        (Displayed((replace(one, gamma=0),)), "channel cannot be drawn"),
+    ):
+        with pytest.raises(DataError, match=said):
+            resolve_intensity(volume, wrong)
+    with pytest.raises(DataError, match="channel does not exist"):
+        resolve_intensity(Volume(raw[..., 0]), mix)
+
+
+def test_gamma_of_a_grey_image_counts() -> None:
+    raw = np.array([[0, 50, 100]], np.uint16)
+    seen = resolve_intensity(Volume(raw), Displayed((DisplayedChannel(0, (0, 100), gamma=2.0),)))
+    np.testing.assert_allclose(seen.to_grey(raw), [[0, 0.25, 1]])
+    assert not is_measured(Displayed((DisplayedChannel(0, (0, 100)),)))

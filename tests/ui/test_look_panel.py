@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_intseg.core.volume import Plane
-from napari_intseg.inference.intensity import PerChannel
+from napari_intseg.core.volume import Plane, Volume
+from napari_intseg.inference.intensity import PerChannel, resolve_intensity
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.ui.controllers.review import Review
 from napari_intseg.ui.controllers.view_settings import ViewSettings
+from napari_intseg.ui.layers.image_axes import displayed_mix
 from napari_intseg.ui.panels.controls import Buttons
 from napari_intseg.ui.panels.image_panel import ImagePanel
 from napari_intseg.ui.panels.look_panel import CHANNELS
@@ -186,3 +187,41 @@ def test_lengths_are_in_the_unit_of_the_image(
     controller.signals.changed.emit()
     assert panel.reach.value() == pytest.approx(6 * shown)
     assert controller.image_controller.session_store.session(0).volume.of(boxes, Plane(0, 4)).any()
+
+
+def test_the_canvas_and_the_model_have_the_same_colours(make_napari_viewer, rng):
+    # squares of 8 pixels, whose middles no interpolation changes
+    data = np.kron(rng.integers(0, 4096, (3, 6, 6)), np.ones((1, 8, 8), int)).astype(np.uint16)
+    viewer = make_napari_viewer(show=True)
+    layers = tuple(
+        viewer.add_image(channel, contrast_limits=(100, 3500), blending="additive", **look)
+        for channel, look in zip(
+            data,
+            (
+                {"colormap": "magenta", "gamma": 0.7},
+                {"colormap": "viridis", "opacity": 0.4},
+                {"colormap": "HiLo", "opacity": 0.6, "gamma": 1.4},
+            ),
+            strict=True,
+        )
+    )
+    volume = Volume(np.moveaxis(data, 0, -1), channels=True)
+    middles = [8 * i + 4 for i in range(6)]
+    to_canvas = viewer.window._qt_viewer.canvas.view.scene.transform
+
+    def differ():
+        QApplication.processEvents()
+        canvas = viewer.screenshot(canvas_only=True, flash=False)
+        seen = resolve_intensity(volume, displayed_mix(viewer, layers)).to_rgb(volume.data) * 255
+        places = [(r, c, *to_canvas.map([c, r, 0, 1])[:2]) for r in middles for c in middles]
+        return max(
+            np.abs(canvas[round(y), round(x), :3] - seen[r, c]).max() for r, c, x, y in places
+        )
+
+    assert differ() < 2
+    layers[1].blending, layers[0].blending = "minimum", "translucent"
+    assert differ() < 2
+    viewer.layers.move(2, 0)
+    layers[0].visible = False
+    layers[1].blending = "translucent_no_depth"
+    assert differ() < 2

@@ -1,8 +1,8 @@
 """From raw values to what a model takes: RGB in [0, 1], always finite."""
 
 import colorsys
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,45 @@ class PerChannel:
     windows: tuple[OneWindow, ...]
 
 
-WindowChoice = OneWindow | PerChannel
+Blending = Literal["additive", "translucent", "opaque", "minimum", "multiplicative"]
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayedChannel:
+    """How a viewer draws one channel.
+
+    Parameters
+    ----------
+    channel : int
+        Which, of all that the data has; 0 where it has no axis of channels.
+    limits : (float, float)
+        Values drawn in the first of the colours, and in the last.
+    colours : tuple of (float, float, float)
+        Red, green and blue from 0 to 1, evenly spaced between the limits; at least two.
+    gamma : float, default 1.0
+        Values between the limits, as 0 to 1, are raised to it before they become colours.
+    opacity : float, default 1.0
+        From 0 to 1.
+    blending : {"additive", "translucent", "opaque", "minimum", "multiplicative"}
+        How it is laid on what is below; as napari and OpenGL name it.
+    """
+
+    channel: int
+    limits: tuple[float, float]
+    colours: tuple[Colour, ...] = ((0.0, 0.0, 0.0), _GREY)
+    gamma: float = 1.0
+    opacity: float = 1.0
+    blending: Blending = "additive"
+
+
+@dataclass(frozen=True, slots=True)
+class Displayed:
+    """Channels in the mix that a viewer displays, the lowest first; those left out are hidden."""
+
+    channels: tuple[DisplayedChannel, ...]
+
+
+WindowChoice = OneWindow | PerChannel | Displayed
 
 NAMED_COLOURS: dict[str, Colour] = {
     "grey": _GREY,
@@ -135,6 +173,9 @@ class Intensity:
     adapts : {"no", "hounsfield", "slice"}
         What else the limits depend on, when they were chosen automatically: "hounsfield": on what
         is clicked, soft tissue, bone or lung; "slice": on the slice. See `adapted`.
+    mix : tuple of DisplayedChannel
+        As a viewer displays the channels, the lowest first; all but `channels` then says nothing
+        more. Empty: they are added up in their colours.
     """
 
     low: tuple[float, ...] = (0.0,)
@@ -143,6 +184,7 @@ class Intensity:
     colours: tuple[Colour, ...] = (_GREY,)
     gamma: float = 1.0
     adapts: Adapts = "no"
+    mix: tuple[DisplayedChannel, ...] = ()
 
     def to_rgb(self, raw: Array) -> FloatArray:
         """Return raw values as RGB; the argument is not changed.
@@ -157,6 +199,9 @@ class Intensity:
         ndarray of float32, shape (H, W, 3)
             In [0, 1], finite.
         """
+        # neighbouring planes as colours are no channels
+        if self.mix and (self.channels is not None or raw.ndim == 2):
+            return self._blended(raw)
         if raw.ndim == 2:
             grey = self._scaled(raw, 0)
             return np.repeat(grey[..., None], 3, axis=2)
@@ -176,11 +221,14 @@ class Intensity:
 
     def to_grey(self, raw: Array) -> FloatArray:
         """Return the mean of the three colours of `to_rgb`, float32 (H, W); one where all agree."""
-        return self._scaled(raw, 0) if raw.ndim == 2 else self.to_rgb(raw).mean(axis=-1)
+        is_grey = raw.ndim == 2 and not self.mix
+        return self._scaled(raw, 0) if is_grey else self.to_rgb(raw).mean(axis=-1)
 
     def written(self) -> dict[str, Any]:
         """Return what it is as plain JSON, to be kept with a result."""
-        told = {} if self.adapts == "no" else {"adapts": self.adapts}
+        told: dict[str, Any] = {} if self.adapts == "no" else {"adapts": self.adapts}
+        if self.mix:
+            told["mix"] = [asdict(one) for one in self.mix]
         return {
             **told,
             "low": list(self.low),
@@ -192,6 +240,32 @@ class Intensity:
 
     def _colour(self, i: int, count: int) -> Colour:
         return self.colours[i] if len(self.colours) == count else default_colours(count)[i]
+
+    def _blended(self, raw: Array) -> FloatArray:
+        """Return channels laid on each other as napari 0.9 has OpenGL do it, on black."""
+        out = np.zeros((*raw.shape[:2], 3), np.float32)
+        # of what is there already, which "additive" weights that by
+        alpha = 1.0
+        for i, one in enumerate(self.mix):
+            value = self._scaled(raw if raw.ndim == 2 else raw[..., one.channel], i)
+            value = value if one.gamma == 1 else value ** np.float32(one.gamma)
+            colour, share = _coloured(value, one.colours), np.float32(one.opacity)
+            # the lowest is not laid on the canvas, whose colour is the theme's
+            if not i:
+                out = colour if one.blending == "minimum" else share * colour
+            elif one.blending == "opaque":
+                out, alpha = colour, one.opacity
+            elif one.blending == "minimum":
+                out, alpha = np.minimum(out, colour), min(alpha, one.opacity)
+            else:
+                if one.blending == "multiplicative":
+                    out = out * colour
+                else:
+                    under = alpha if one.blending == "additive" else 1.0 - one.opacity
+                    out = share * colour + np.float32(under) * out
+                # a screen keeps no more than white
+                out, alpha = np.minimum(out, 1.0), min(1.0, alpha + one.opacity)
+        return np.asarray(out, np.float32)
 
     def _scaled(self, raw: Array, i: int) -> FloatArray:
         low, high = self.low[i % len(self.low)], self.high[i % len(self.high)]
@@ -209,6 +283,16 @@ class Intensity:
         if self.gamma != 1.0:
             value = value ** value.dtype.type(self.gamma)
         return np.asarray(value, np.float32)
+
+
+def _coloured(value: FloatArray, colours: tuple[Colour, ...]) -> FloatArray:
+    """Return values in [0, 1] in colours evenly spaced over them, float32 (H, W, 3)."""
+    table = np.asarray(colours, np.float32)
+    if len(table) == 2:
+        return np.asarray(table[0] + value[..., None] * (table[1] - table[0]), np.float32)
+    at = np.linspace(0.0, 1.0, len(table))
+    parts = [np.interp(value, at, table[:, i]) for i in range(3)]
+    return np.stack(parts, axis=-1).astype(np.float32)
 
 
 def default_colours(count: int) -> tuple[Colour, ...]:
@@ -237,7 +321,8 @@ def resolve_intensity(
         from the 0.5th to the 99.5th, for each channel; or `Percentiles`. "full": from the smallest
         to the
         largest value of the sample. A name of `CT_WINDOWS`; a pair (low, high); a `Window` of
-        level and width; or `PerChannel`, one of these for each channel.
+        level and width; `PerChannel`, one of these for each channel; or `Displayed`, which says
+        channels and colours as well.
     channels : tuple of int, optional
         Which channels are shown, mixed to RGB. By default the first three, so that the alpha of
         RGBA is left out.
@@ -251,6 +336,8 @@ def resolve_intensity(
         If the name is unknown, the limits are not in order, a channel does not exist, or there is
         not one window or colour for each channel.
     """
+    if isinstance(window, Displayed):
+        return _displayed(volume, window)
     shown = _check_channels(volume, channels)
     count = len(shown) if shown else 1
     chosen = default_colours(count) if colours is None else _check_colours(colours, count)
@@ -334,6 +421,8 @@ def is_measured(window: WindowChoice) -> bool:
     """Whether the data has to be read to know a window's limits."""
     if isinstance(window, PerChannel):
         return any(is_measured(one) for one in window.windows)
+    if isinstance(window, Displayed):
+        return False
     return isinstance(window, Percentiles) or window in (None, "percentile", "full")
 
 
@@ -351,10 +440,43 @@ def check_window(window: WindowChoice, count: int) -> None:
         _check_count("window", len(window.windows), count)
         for one in window.windows:
             check_window(one, count)
+    elif isinstance(window, Displayed):
+        _check_displayed(window)
     elif isinstance(window, Percentiles):
         _check_percentiles(window)
     elif not is_measured(window):
         _fixed(window)
+
+
+def _displayed(volume: Volume, window: Displayed) -> Intensity:
+    mix = _check_displayed(window).channels
+    shown = tuple(one.channel for one in mix)
+    if volume.n_channels:
+        _check_channels(volume, shown)
+    elif set(shown) != {0}:
+        raise DataError(
+            f"channel does not exist: expected 0 alone for data of shape {volume.shape}, got "
+            f"{shown!r}. Leave the others out."
+        )
+    low, high = zip(*(one.limits for one in mix), strict=True)
+    colours = tuple(one.colours[-1] for one in mix)
+    return Intensity(low, high, shown if volume.n_channels else None, colours, mix=mix)
+
+
+def _check_displayed(window: Displayed) -> Displayed:
+    if not window.channels:
+        raise DataError("nothing is displayed: expected at least one channel, got none. Show one.")
+    for one in window.channels:
+        _check_limits(one.limits)
+        _check_colours(one.colours, len(one.colours))
+        is_drawn = one.gamma > 0 and 0 <= one.opacity <= 1 and len(one.colours) > 1
+        if not is_drawn or one.blending not in get_args(Blending):
+            raise DataError(
+                "channel cannot be drawn: expected two colours or more, gamma above 0, opacity "
+                f"from 0 to 1 and blending of {', '.join(get_args(Blending))}, got {one!r}. "
+                "Choose others."
+            )
+    return window
 
 
 def _limits_of(

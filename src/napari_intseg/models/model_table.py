@@ -192,7 +192,7 @@ BUNDLED_BUILDER, BUNDLED_PAPER = (
 BASIC: Table = {
     "bundled": ModelSpec(
         BUNDLED_BUILDER,
-        "Bundled network (in the box)",
+        "Bundled network",
         "bundled",
         CLICKS_DRAWN_MASK,
         "bundled",

@@ -320,6 +320,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         bar = self.tabs.tabBar()
         assert bar is not None
         bar.setExpanding(True)
+        # napari's 6 pixels on either side are more than four German titles have room for
+        bar.setStyleSheet("QTabBar::tab { padding: 3px 1px; }")
         # where a language has longer titles they are shortened: Qt would put tabs out of sight
         bar.setUsesScrollButtons(False)
         self.tabs.setElideMode(Qt.TextElideMode.ElideRight)

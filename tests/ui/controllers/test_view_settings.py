@@ -120,3 +120,61 @@ def test_the_picture_is_what_the_model_sees(controller, view_settings, start, se
     assert max(seen[1].shape) <= PREVIEW_PX
     assert seen[1].dtype == np.uint8
     assert set(np.unique(seen[1])) == {0, 255}
+
+
+def test_the_model_sees_the_mix_that_is_displayed_and_follows_it(
+    controller, view_settings, start, settle, pump, squares
+):
+    channels = np.stack([squares, squares[::-1]]).astype(np.uint16)
+    other = controller.viewer.add_image(
+        channels[1], colormap="green", blending="additive", contrast_limits=(0, 400)
+    )
+    image_controller = start(
+        channels[0], colormap="magenta", blending="additive", contrast_limits=(0, 200)
+    )
+    image = controller.image
+    assert image_controller.image_axes.others == (other,)
+    image_controller.points.add((20, 20))
+    settle()
+
+    def seen():
+        return small(view_settings.setup, Plane(0, 0))
+
+    row, col = np.argwhere((squares == 200) & (squares[::-1] != 200))[0]
+    assert seen()[row, col, [0, 2]].tolist() == [255, 255], "magenta"
+    mirrored = seen()[-1 - row, col].tolist()
+    assert mirrored[1] == 128, "half as bright, and green"
+    before = view_settings.setup.window
+    image.opacity, other.gamma = 0.5, 2.0
+    pump.until(lambda: view_settings.setup.window != before)
+    settle()
+    assert seen()[row, col, 0] == 128
+    assert seen()[-1 - row, col, 1] == 64
+    image.visible = False
+    pump.until(lambda: len(view_settings.setup.window.channels) == 1)
+    settle()
+    alone = seen()[-1 - row, col].tolist()
+    assert alone == [64, 64, 64], "one channel alone is grey"
+    controller.undo()
+    settle()
+    assert len(view_settings.setup.window.channels) == 2
+
+
+def test_a_channel_shown_later_is_told_of(controller, start, squares, said):
+    image_controller = start(squares, colormap="red", blending="additive")
+    assert image_controller.image_axes.others == ()
+    controller.viewer.add_image(squares.copy(), name="late", colormap="green", blending="additive")
+    controller.follow_mix()
+    assert said.messages[-1] == "The model does not see 'late' yet: tick it under Channels."
+
+
+def test_limits_and_gamma_that_a_person_sets_count_for_any_type(controller, start, squares):
+    start(squares)
+    image = controller.image
+    assert controller.image_controller.session_store._seen() is None
+    image.contrast_limits = (0, 100)
+    assert controller.image_controller.session_store._seen() == (0, 100)
+    image.gamma = 0.5
+    assert controller.image_controller.session_store._seen().channels[0].gamma == 0.5
+    controller.choose_image(controller.viewer.add_image(squares * 2))
+    assert controller.work_on(image).session_store._seen().channels[0].gamma == 0.5, "its own"

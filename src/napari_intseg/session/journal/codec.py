@@ -18,6 +18,8 @@ from napari_intseg.models.model_table import ModelIdentity, identity_of
 
 VALUES: dict[str, str] = {
     "Box": "core.prompts",
+    "Displayed": "inference.intensity",
+    "DisplayedChannel": "inference.intensity",
     "Ending": "propagation.ending",
     "GraphCut": "inference.graph_cut",
     "Lasso": "core.prompts",

@@ -29,6 +29,9 @@ REST_MS = 250
 # longer side of the picture in the panel
 PREVIEW_PX = 128
 
+_LOOKS = ("contrast_limits", "gamma", "colormap", "opacity", "blending", "visible")
+"""What of a layer says how it is displayed."""
+
 Picture = NDArray[np.uint8]
 
 
@@ -50,7 +53,7 @@ class ViewSettings:
 
     def __init__(self, controller: ViewerController, post: Post) -> None:
         self._controller, self._post = controller, post
-        self._image: Image | None = None
+        self._images: tuple[Image, ...] = ()
         self._rests = 0
         self._closed = False
         # whether what is clicked decided how the last picture was shown
@@ -62,7 +65,7 @@ class ViewSettings:
         """Follow nothing any more."""
         self._closed = True
         self._controller.signals.changed.disconnect(self._follow)
-        self._watch(None)
+        self._watch(())
 
     def choose_window(self, window: WindowChoice) -> None:
         """Choose how values become grey; what was clicked is answered anew, as a step of undo."""
@@ -160,19 +163,27 @@ class ViewSettings:
         self._controller.worker.submit(work, done, key="preview", idle=True)
 
     def _follow(self) -> None:
-        self._watch(self._controller.image)
+        image = self._controller.image
+        self._watch(() if image is None else (image, *self._controller.others))
 
-    def _watch(self, image: Image | None) -> None:
-        if image is self._image:
+    def _watch(self, images: tuple[Image, ...]) -> None:
+        if images == self._images:
             return
-        if self._image is not None:
-            self._image.events.contrast_limits.disconnect(self._limits_changed)
-        if image is not None:
-            image.events.contrast_limits.connect(self._limits_changed)
-        self._image = image
+        for image in self._images:
+            for name in _LOOKS:
+                getattr(image.events, name).disconnect(self._look_changed)
+        for image in images:
+            for name in _LOOKS:
+                getattr(image.events, name).connect(self._look_changed)
+        reordered = self._controller.viewer.layers.events.reordered
+        if self._images:
+            reordered.disconnect(self._look_changed)
+        if images:
+            reordered.connect(self._look_changed)
+        self._images = images
 
-    def _limits_changed(self, _event: Any = None) -> None:
-        """Predict again once the contrast limits rest, if the model follows the display."""
+    def _look_changed(self, _event: Any = None) -> None:
+        """Predict again once what is displayed rests, if the model follows it."""
         self._rests += 1
         self._post(partial(self._rested, self._rests), REST_MS)
 
@@ -181,10 +192,8 @@ class ViewSettings:
         if self._closed or number != self._rests or setup is None:
             return
         controller = self._controller
-        if (
-            window_now(controller.window, controller.image, mixed=bool(controller.others))
-            != setup.window
-        ):
+        now = window_now(controller.window, controller.viewer, controller.image, controller.others)
+        if now != setup.window:
             self._again()
 
     def _again(self) -> None:

@@ -12,6 +12,7 @@ from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import (
+    Displayed,
     WindowChoice,
     automatic_limits,
     check_window,
@@ -27,7 +28,15 @@ from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.controllers.model_loader import Loader, Prefetch, load
 from napari_intseg.ui.controllers.mouse_tools import PromptTools, Splitter
 from napari_intseg.ui.controllers.propagation import AnswersIn3d, PropagationRun
-from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, channels_beside, possible_axes
+from napari_intseg.ui.layers.image_axes import (
+    ImageAxes,
+    can_mix,
+    channels_beside,
+    displayed_mix,
+    grey_channel,
+    level_0,
+    possible_axes,
+)
 from napari_intseg.ui.layers.layer_registry import is_in_use, layers_for
 from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE
 from napari_intseg.ui.layers.polygon_editor import PolygonEditor
@@ -39,35 +48,44 @@ AS_SHOWN = "as displayed"
 """The choice that follows the contrast limits of the image layer."""
 
 
-def window_now(chosen: WindowChoice, image: Image | None, *, mixed: bool = False) -> WindowChoice:
+def window_now(
+    chosen: WindowChoice, viewer: ViewerModel, image: Image | None, others: tuple[Image, ...] = ()
+) -> WindowChoice:
     """Return the window to look through.
 
     Parameters
     ----------
     chosen : str or (low, high) or Window or None
-        As `Session` takes it, or `AS_SHOWN`. None: 8-bit values as they are, others as displayed
-        if a person has set the limits, else automatic.
+        As `Session` takes it, or `AS_SHOWN`. None: several layers in the mix that is displayed;
+        one layer as displayed if a person has set that, else automatic.
+    viewer : ViewerModel
+        Displays them.
     image : Image or None
         What is looked at.
-    mixed : bool, default False
-        Whether other layers are mixed in, whose limits differ.
+    others : tuple of Image
+        Layers that are mixed with it.
     """
-    # limits that a person has set on the canvas say what is to be seen
-    if chosen is None and image is not None and np.dtype(image.dtype).itemsize > 1:
-        chosen = None if is_automatic(image) else AS_SHOWN
-    if chosen != AS_SHOWN:
-        return chosen
-    # one pair of limits cannot speak for several channels
-    if image is None or image.rgb or mixed:
+    if image is None or image.rgb or chosen not in (None, AS_SHOWN):
+        return None if chosen == AS_SHOWN else chosen
+    if others:
+        return displayed_mix(viewer, (image, *others))
+    if chosen is None and is_automatic(image):
         return None
-    low, high = (float(limit) for limit in image.contrast_limits)
-    return (low, high) if low < high else None
+    shown = grey_channel(image)
+    if not shown.limits[0] < shown.limits[1]:
+        return None
+    has_channels = level_0(image).ndim > image.ndim
+    return shown.limits if shown.gamma == 1 or has_channels else Displayed((shown,))
 
 
 def is_automatic(image: Image) -> bool:
-    """Whether nobody has set the contrast limits since they were found automatically."""
-    limits = image.metadata.get(AUTOMATIC)
-    return limits is not None and tuple(limits) == tuple(image.contrast_limits)
+    """Whether nobody has set contrast limits or gamma since the limits were found automatically."""
+    kind = np.dtype(image.dtype)
+    # napari shows all of these; the model does so as well
+    whole = (0.0, 255.0) if kind == np.uint8 else tuple(image.contrast_limits)
+    limits = whole if kind.itemsize == 1 else image.metadata.get(AUTOMATIC)
+    is_so = limits is not None and tuple(limits) == tuple(image.contrast_limits)
+    return is_so and image.gamma == 1
 
 
 def show_automatic(image: Image, axes: str) -> None:
@@ -222,6 +240,24 @@ class ViewerController:
         self._end_binder(image)
         if had_binder:
             self._start(image)
+
+    def follow_mix(self) -> None:
+        """Mix the channels that are in sight now, if no person has chosen; work begun keeps its."""
+        image = self.image
+        if image is None or self._is_mix_chosen or self.channels is not None:
+            return
+        found = channels_beside(self.viewer, image)
+        if self.image_controller is None:
+            self.others = found
+            return
+        for layer in found:
+            if layer not in self.others:
+                self.signals.message.emit(
+                    Message(
+                        "The model does not see {name!r} yet: tick it under Channels.",
+                        name=layer.name,
+                    )
+                )
 
     def choose_window(self, window: WindowChoice) -> None:
         """Choose how values are shown to the model; later answers see it."""
@@ -486,7 +522,7 @@ class ViewerController:
             image_axes,
             points,
             labels,
-            window=self._window,
+            window=lambda: window_now(self.window, self.viewer, image, others),
             channels=self.channels,
             first_label=free,
             each_begins=lambda: self.each_click_begins,
@@ -515,9 +551,6 @@ class ViewerController:
             )
         )
         self.signals.changed.emit()
-
-    def _window(self) -> WindowChoice:
-        return window_now(self.window, self.image, mixed=bool(self.others))
 
     def _activate(self) -> None:
         """Make the next click in the canvas one of ours."""

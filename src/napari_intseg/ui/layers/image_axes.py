@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
+from napari_intseg.inference.intensity import Displayed, DisplayedChannel
 from napari_intseg.inference.slice_reader import Pyramid
-from napari_intseg.io.hooks import KEY
 from napari_intseg.io.raster import Lazy
 from napari_intseg.io.units import mm_per_unit
 from napari_intseg.ui.messages import Message
@@ -175,22 +174,62 @@ def can_mix(image: Image, other: Image) -> bool:
 
 
 def channels_beside(viewer: ViewerModel, image: Image) -> tuple[Image, ...]:
-    """Return further channels of an image's file that are shown mixed with it, two at most.
-
-    A model is shown three colours.
-    """
-    about = image.metadata.get(KEY)
-    if about is None or str(image.blending) != "additive":
+    """Return the layers that are displayed mixed with an image: in sight, added up, on its grid."""
+    if str(image.blending) != "additive":
         return ()
-    found = (
+    return tuple(
         layer
         for layer in viewer.layers
         if isinstance(layer, Image)
-        and layer.metadata.get(KEY) is about
         and layer.visible
+        and str(layer.blending) == "additive"
         and can_mix(image, layer)
     )
-    return tuple(islice(found, 2))
+
+
+def displayed_mix(viewer: ViewerModel, channels: tuple[Image, ...]) -> Displayed:
+    """Return how a viewer displays layers, each of which is a channel of what is segmented.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Knows which lies above which.
+    channels : tuple of Image
+        In the order of the channels. Those that are hidden are not in the mix, unless all are; one
+        that is left alone is grey, see `grey_channel`.
+    """
+    number = {id(layer): i for i, layer in enumerate(channels)}
+    here = [layer for layer in viewer.layers if id(layer) in number]
+    drawn = [layer for layer in here if layer.visible] or here
+    draw = grey_channel if len(drawn) == 1 else _drawn_channel
+    return Displayed(tuple(draw(layer, number[id(layer)]) for layer in drawn))
+
+
+def grey_channel(layer: Image, channel: int = 0) -> DisplayedChannel:
+    """Return how a layer is drawn, but grey.
+
+    The colours of a single layer say no more than grey does, and networks know grey images better:
+    the bundled one loses 0.11 to 0.23 of IoU on nuclei in green, red or blue (docs/results.md).
+    """
+    low, high = (float(limit) for limit in layer.contrast_limits)
+    return DisplayedChannel(channel, (low, high), gamma=float(layer.gamma))
+
+
+def _drawn_channel(layer: Image, channel: int) -> DisplayedChannel:
+    low, high = (float(limit) for limit in layer.contrast_limits)
+    blending: Any = str(layer.blending).removesuffix("_no_depth")
+    colours = _colours(layer.colormap)
+    return DisplayedChannel(
+        channel, (low, high), colours, float(layer.gamma), float(layer.opacity), blending
+    )
+
+
+def _colours(colormap: Any) -> tuple[tuple[float, float, float], ...]:
+    """Return evenly spaced colours: the two ends of a ramp, else as many as 8 bits tell apart."""
+    is_ramp = len(colormap.colors) == 2 and str(colormap.interpolation) == "linear"
+    is_plain = is_ramp and colormap.low_color is None and colormap.high_color is None
+    table = colormap.map(np.linspace(0.0, 1.0, 2 if is_plain else 256))
+    return tuple((float(r), float(g), float(b)) for r, g, b in np.round(table[:, :3], 4))
 
 
 def _corners(layer: Image) -> Array:

@@ -167,8 +167,10 @@ def make_points(image_axes: ImageAxes, name: str) -> Points:
         # a thin rim, which sets points off bright and dark tissue alike (not tuned)
         border_width=0.04,
         size=_point_size(image_axes),
-        # a lower limit above 0 makes rims as thick as half of it
-        canvas_size_limits=(0, 26),
+        # in pixels of the screen: 26 hid a whole nucleus and its mask in a field of 171, so that
+        # the first click seemed to do nothing. A lower limit above 0 makes rims as thick as half
+        # of it
+        canvas_size_limits=(0, 16),
         opacity=1.0,
         **geometry(image_axes),
     )

@@ -282,7 +282,8 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.contrast = combo(
             tr(
                 "How values are shown to the model; what is clicked is answered anew.\n"
-                "Automatic: 8-bit and RGB values as they are, all others as displayed."
+                "Automatic: chosen for you, or as displayed once you set limits or gamma. Layers "
+                "that\nare mixed: as displayed."
             )
         )
         self.channels = QWidget()
@@ -347,14 +348,22 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._follow_names(images)
         fill(self.image, [(image.name, image) for image in images], chosen)
         self._controller.choose_image(chosen)
-        self._show_choices()
+        self._sight_changed()
 
     def _follow_names(self, images: list[Image]) -> None:
         for image in self._named:
             image.events.name.disconnect(self._renamed)
+            image.events.visible.disconnect(self._sight_changed)
+            image.events.blending.disconnect(self._sight_changed)
         for image in images:
             image.events.name.connect(self._renamed)
+            image.events.visible.connect(self._sight_changed)
+            image.events.blending.connect(self._sight_changed)
         self._named = images
+
+    def _sight_changed(self, _event: Any = None) -> None:
+        self._controller.follow_mix()
+        self._show_choices()
 
     def _renamed(self, _event: Any = None) -> None:
         for i, image in enumerate(self._named):
@@ -439,7 +448,11 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
                 what in self._controller.others if isinstance(what, Image) else what in on
             )
             box.setToolTip(
-                tr("Mixed into what the model sees, in up to {count} colours.", count=len(shown))
+                tr("Mixed into what the model sees, as it is displayed.")
+                if isinstance(what, Image)
+                else tr(
+                    "Mixed into what the model sees, in up to {count} colours.", count=len(shown)
+                )
             )
             box.toggled.connect(self._channels_chosen)
             layout.addWidget(box)

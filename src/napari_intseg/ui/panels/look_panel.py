@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_intseg.inference.intensity import (
     NAMED_COLOURS,
+    Displayed,
     Percentiles,
     PerChannel,
     Window,
@@ -299,6 +300,9 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
                     box.setChecked(on)
         shown = None if setup is None or setup.channels is None else len(setup.channels)
         count = shown or (0 if volume is None else min(3, volume.n_channels))
+        if setup is not None and isinstance(setup.window, Displayed):
+            # in the colours of the layers
+            count = 0
         if count != self._count:
             self._count = count
             self._show_colours(count)

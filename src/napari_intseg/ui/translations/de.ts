@@ -976,9 +976,11 @@ through them by Next and Previous, as through those of SAM.</source>
     <message>
       <location filename="../panels/image_panel.py" />
       <source>How values are shown to the model; what is clicked is answered anew.
-Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
+Automatic: chosen for you, or as displayed once you set limits or gamma. Layers that
+are mixed: as displayed.</source>
       <translation>Wie dem Modell die Werte gezeigt werden; Angeklicktes wird neu beantwortet.
-Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</translation>
+Automatisch: für Sie gewählt, oder wie angezeigt, sobald Sie Grenzen oder Gamma
+setzen. Gemischte Ebenen: wie angezeigt.</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -1369,6 +1371,11 @@ Automatisch: 8-Bit- und RGB-Werte, wie sie sind, alle anderen wie angezeigt.</tr
       <location filename="../qt/keybindings.py" />
       <source>Merge objects</source>
       <translation>Vereinigen</translation>
+    </message>
+    <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Mixed into what the model sees, as it is displayed.</source>
+      <translation>In das gemischt, was das Modell sieht, so wie es angezeigt wird.</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -2429,6 +2436,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Die Ebene {name!r} wurde entfernt, der Vergleich ist damit beendet. Wählen Sie ein zweites Modell, um neu zu beginnen.</translation>
     </message>
     <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>The model does not see {name!r} yet: tick it under Channels.</source>
+      <translation>Das Modell sieht {name!r} noch nicht: haken Sie es unter Kanäle an.</translation>
+    </message>
+    <message>
       <location filename="../qt/worker_thread.py" />
       <source>The model failed: {kind}: {error}. Choose another model or device; if it persists, please report it with this text.</source>
       <translation>Das Modell ist gescheitert: {kind}: {error}. Wählen Sie ein anderes Modell oder Gerät; bleibt der Fehler, melden Sie ihn bitte mit diesem Text.</translation>
@@ -3476,7 +3488,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     <message>
       <location filename="../panels/image_panel.py" />
       <source>volume (planes)</source>
-      <translation>Volumen (Schichten)</translation>
+      <translation>Volumen</translation>
     </message>
     <message>
       <location filename="../compare/controller.py" />

@@ -976,9 +976,10 @@ through them by Next and Previous, as through those of SAM.</source>
     <message>
       <location filename="../panels/image_panel.py" />
       <source>How values are shown to the model; what is clicked is answered anew.
-Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
+Automatic: chosen for you, or as displayed once you set limits or gamma. Layers that
+are mixed: as displayed.</source>
       <translation>数值以何种方式呈现给模型；已点击处会重新应答。
-自动：8 位和 RGB 数值保持原样，其他按显示方式。</translation>
+自动：由程序选择；您设置了显示范围或伽马后按显示方式。混合的图层：按显示方式。</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -1369,6 +1370,11 @@ Automatic: 8-bit and RGB values as they are, all others as displayed.</source>
       <location filename="../qt/keybindings.py" />
       <source>Merge objects</source>
       <translation>合并对象</translation>
+    </message>
+    <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Mixed into what the model sees, as it is displayed.</source>
+      <translation>按显示方式混入模型所见。</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -2427,6 +2433,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../compare/controller.py" />
       <source>The layer {name!r} was removed, so the comparison has ended. Choose a second model to begin again.</source>
       <translation>图层 {name!r} 已被移除，比较随之结束。请选择第二个模型重新开始。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>The model does not see {name!r} yet: tick it under Channels.</source>
+      <translation>模型尚未看到 {name!r}：请在“通道”下勾选。</translation>
     </message>
     <message>
       <location filename="../qt/worker_thread.py" />
