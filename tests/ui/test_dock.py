@@ -281,6 +281,12 @@ def test_without_an_image_it_is_said_where_one_comes_from(window):
     turn(lambda: "is ready. Open an image" in status.message)
     window.viewer.add_image(np.zeros((32, 32), np.uint8))
     turn(lambda: status.message == "Click on an object in the image to begin.")
+    window.viewer.layers.clear()
+    turn(lambda: status.message.startswith("Open an image to begin"))
+    window.viewer.add_image(np.zeros((32, 32), np.uint8))
+    window.controller.new_object()
+    window.viewer.layers.clear()
+    turn(lambda: status.error.endswith("so work on it has ended. Open an image to begin."))
 
 
 @pytest.mark.parametrize("how", ["widget", "dock", "viewer"])

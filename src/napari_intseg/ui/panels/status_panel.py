@@ -85,6 +85,8 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # clicked on; it holds for this view alone
         self._hint = ""
         self._counts = (0, 0, "")
+        # what ended the work, while the line says that
+        self._why_lost = ""
         # the image that was chosen when the line was written
         self._about = controller.image
         # what runs, as it was found when something changed: a click neither begins nor ends work
@@ -196,6 +198,9 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _lost(self, text: str) -> None:
         self._put(text, is_error=True)
+        self._why_lost = text.values.get("why", "") if isinstance(text, Message) else ""
+        if self._controller.image is None:
+            self._ask_for_image()
 
     def _given(self) -> None:
         # the words of work that runs are not replaced by those of a click
@@ -218,6 +223,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _put(self, text: str, *, is_error: bool = False, is_passing: bool = False) -> None:
         self._text, self._is_error, self._is_passing = text, is_error, is_passing
+        self._why_lost = ""
         self._about = self._controller.image
         self._show_line()
         # Qt lays the widget out anew for each style, also for the same
@@ -247,7 +253,18 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._edited()
         if not self._text and self._controller.image is not None and image_controller is None:
             self._put(_BEGIN)
+        if image is None:
+            self._ask_for_image()
         self._show_bar()
+
+    def _ask_for_image(self) -> None:
+        """Take back what can only be done with an image, now that there is none."""
+        if self._text.endswith(_BEGIN):
+            self._put(_OPEN)
+        elif self._why_lost:
+            why, self._why_lost = self._why_lost, ""
+            words = Message("{why}, so work on it has ended. Open an image to begin.", why=why)
+            self._put(words, is_error=True)
 
     def _edited(self) -> None:
         image_controller = self._controller.image_controller

@@ -3916,6 +3916,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>{where}: in {ms:.0f} ms beantwortet.</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{why}, so work on it has ended. Open an image to begin.</source>
+      <translation>{why}, die Arbeit daran ist damit beendet. Öffnen Sie ein Bild, um zu beginnen.</translation>
+    </message>
+    <message>
       <location filename="../controllers/image_controller.py" />
       <source>{why}, so work on it has ended. Press New object to start again.</source>
       <translation>{why}, die Arbeit daran ist damit beendet. Drücken Sie „Neues Objekt“, um neu zu beginnen.</translation>

@@ -3915,6 +3915,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>{where}：{ms:.0f} ms 应答。</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{why}, so work on it has ended. Open an image to begin.</source>
+      <translation>{why}，相关工作随之结束。请打开一幅图像以开始。</translation>
+    </message>
+    <message>
       <location filename="../controllers/image_controller.py" />
       <source>{why}, so work on it has ended. Press New object to start again.</source>
       <translation>{why}，相关工作随之结束。请按“新建对象”重新开始。</translation>
