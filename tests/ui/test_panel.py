@@ -9,14 +9,18 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QHelpEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QApplication,
     QComboBox,
     QFileDialog,
     QInputDialog,
     QLabel,
     QLineEdit,
+    QListWidget,
     QScrollArea,
+    QSlider,
     QTabBar,
+    QTableView,
     QToolTip,
     QWidget,
 )
@@ -203,6 +207,10 @@ class TestWhatIsInSight:
             nameless = [one for one in visible_controls(window.widget) if not name_of(one)]
             nameless = [one for one in nameless if not isinstance(one, QTabBar)]
             assert not nameless, [told(one) for one in nameless]
+        # what comes into sight later, such as the numbers of a window
+        for kind in (QComboBox, QAbstractSpinBox, QSlider, QTableView, QListWidget):
+            nameless = [one for one in window.widget.findChildren(kind) if not name_of(one)]
+            assert not nameless, [type(one.parent()).__name__ for one in nameless]
 
     def test_planes_have_no_tab_where_there_are_none(self, opened, picture):
         window = opened(picture)

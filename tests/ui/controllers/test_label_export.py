@@ -176,6 +176,7 @@ def test_buttons_ask_for_a_file_and_before_one_is_replaced(
     pump.until(lambda: "Wrote mine.nii.gz." in said.messages)
     assert asked[0][0] == str(tmp_path / "scan_labels.nii.gz")
     assert "DICOM" not in asked[0][1]
+    assert not any(flat in asked[0][1] for flat in ("COCO", "PNG")), "they hold no volume"
     panel.measure.click()
     pump.until(lambda: "Measured 1 object: mine.csv." in said.messages)
     before = (tmp_path / "mine.csv").read_bytes()

@@ -114,6 +114,9 @@ FORMATS = (
     ("PNG", ".png"),
     ("numpy", ".npy"),
 )
+_ONE_PLANE = (".json", ".png")
+"""Endings of files that hold no volume."""
+
 _TRACKS = ((to_translate("tracks (Cell Tracking Challenge)"), "_RES"),)
 _DICOM = (("DICOM-SEG", ".seg.dcm"), ("DICOM RT-STRUCT", ".rtstruct.dcm"))
 _MAP = ((to_translate("GeoJSON in coordinates of the map"), MAP),)
@@ -166,6 +169,8 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if has_map(self._controller):
             formats = [*formats, *_MAP]
         here = self._controller.image_controller
+        if here is not None and len(here.image_axes.spatial) > 2:
+            formats = [one for one in formats if one[1] not in _ONE_PLANE]
         if here is not None and (here.image_axes.n_times or 1) > 1:
             formats = [*formats, *_TRACKS]
         path = self._ask(tr("Export labels"), "labels", formats)

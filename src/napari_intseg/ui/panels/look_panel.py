@@ -159,6 +159,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             box.setRange(-1e9, 1e9)
             box.setDecimals(2)
             box.setKeyboardTracking(False)
+            box.setAccessibleName(tr("Contrast"))
             box.valueChanged.connect(self._number_changed)
             row.addWidget(box)
         self.neighbours = QCheckBox(tr("neighbouring planes as colours"))

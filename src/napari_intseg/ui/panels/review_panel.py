@@ -57,6 +57,8 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
             # pixels; wheel and arrow keys still work
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.last.setPrefix(tr("to "))
+        self.first.setToolTip(tr("First plane"))
+        self.last.setToolTip(tr("Last plane"))
         self.in_3d = QCheckBox(tr("answer in 3-D"))
         self.in_3d.setToolTip(
             tr(

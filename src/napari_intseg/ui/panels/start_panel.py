@@ -167,6 +167,7 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.cancel = QPushButton(tr("Cancel"))
         self.table = QTableWidget(0, 3)
+        self.table.setAccessibleName(tr("Objects"))
         self.table.setHorizontalHeaderLabels([tr("label"), tr("name"), tr("size")])
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setMaximumHeight(_ROWS_PX)

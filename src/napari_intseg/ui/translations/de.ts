@@ -818,6 +818,11 @@ großes Objekt dauert so viele Male länger, wie es Kacheln gibt. Rückgängig n
       <translation>Suchen: Name, Eingabe, Lizenz</translation>
     </message>
     <message>
+      <location filename="../panels/review_panel.py" />
+      <source>First plane</source>
+      <translation>Erste Schicht</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>Folder for the labels</source>
       <translation>Ordner für die Labels</translation>
@@ -1171,6 +1176,11 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <location filename="../controllers/mouse_tools.py" />
       <source>Lasso: drag round the object; with Shift, round what is not part of it.</source>
       <translation>Lasso: Um das Objekt ziehen; mit Umschalt um das, was nicht dazugehört.</translation>
+    </message>
+    <message>
+      <location filename="../panels/review_panel.py" />
+      <source>Last plane</source>
+      <translation>Letzte Schicht</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />

@@ -818,6 +818,11 @@ then takes as many times longer as there are tiles. Undo takes it back.</source>
       <translation>查找：名称、提示、许可证</translation>
     </message>
     <message>
+      <location filename="../panels/review_panel.py" />
+      <source>First plane</source>
+      <translation>第一个层面</translation>
+    </message>
+    <message>
       <location filename="../panels/image_panel.py" />
       <source>Folder for the labels</source>
       <translation>标签文件夹</translation>
@@ -1170,6 +1175,11 @@ are mixed: as displayed.</source>
       <location filename="../controllers/mouse_tools.py" />
       <source>Lasso: drag round the object; with Shift, round what is not part of it.</source>
       <translation>套索：围绕对象拖动；按住 Shift 则围绕不属于它的部分拖动。</translation>
+    </message>
+    <message>
+      <location filename="../panels/review_panel.py" />
+      <source>Last plane</source>
+      <translation>最后一个层面</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
