@@ -890,7 +890,7 @@ class TestModels:
         box, tips = widget.model_panel.model, []
         monkeypatch.setattr(QToolTip, "showText", lambda _at, text, *_: tips.append(text))
         widget.show()
-        box.setFixedWidth(150)
+        box.setFixedWidth(115)
         box.grab()
         shown = box.shown_text
         assert box.currentText() != shown

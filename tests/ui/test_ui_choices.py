@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from napari_intseg.ui.controllers.viewer_controller import AS_SHOWN
 from napari_intseg.ui.layers.labels_layer import find_changes, find_pieces
 
 
@@ -89,13 +88,14 @@ def test_values_that_are_not_8_bit_are_seen_as_displayed(controller, start, sett
     np.testing.assert_array_equal(controller.image_controller.labels.data > 0, squares > 0)
 
 
-def test_8_bit_values_are_taken_as_they_are(controller, start, settle, squares):
+def test_8_bit_values_are_taken_as_they_are_until_limits_are_set(
+    controller, start, settle, squares
+):
     layer = start(squares)
-    layer.contrast_limits = (0, 50)
     controller.image_controller.points.add((20, 20))
     settle()
     assert setup_of(controller).window is None
-    controller.choose_window(AS_SHOWN)
+    layer.contrast_limits = (0, 50)
     controller.image_controller.points.add((21, 21))
     settle()
     assert setup_of(controller).window == (0.0, 50.0)

@@ -39,11 +39,15 @@ def test_what_is_no_plain_image_is_left(rng: np.random.Generator, axes: str) -> 
     assert tuple(image.contrast_limits) == before
 
 
-def test_limits_that_were_given_and_eight_bits_stay(rng: np.random.Generator) -> None:
+def test_limits_that_were_given_stay_and_eight_bits_are_shown_whole(
+    rng: np.random.Generator,
+) -> None:
     given = Image(ct(rng), contrast_limits=(-500, 500))
     show_automatic(given, "zyx")
     assert window_now(None, given) == (-500, 500)
     small = Image(rng.integers(3, 99, (40, 50)).astype(np.uint8))
     show_automatic(small, "yx")
     assert window_now(None, small) is None
+    small.contrast_limits = (3, 99)
+    assert window_now(None, small) == (3, 99)
     assert not is_automatic(small)

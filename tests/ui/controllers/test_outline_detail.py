@@ -1,10 +1,13 @@
 """The slider that smooths outlines: live, one undo, and in what is written."""
 
+import json
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from skimage.draw import polygon2mask
 
 from napari_intseg.ui.controllers.label_export import export_labels
 from napari_intseg.ui.controllers.review import OutlineDetailController
@@ -53,6 +56,12 @@ def test_what_is_written_is_what_is_seen(controller, begun, settle, pump, tmp_pa
     pump.until(lambda: controller.worker.is_idle)
     written = sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / "labels.nii.gz"))
     np.testing.assert_array_equal(written.squeeze(), begun.labels.data)
+    export_labels(controller, tmp_path / "labels.geojson")
+    pump.until(lambda: controller.worker.is_idle)
+    (feature,) = json.loads((tmp_path / "labels.geojson").read_text())["features"]
+    (ring,) = feature["geometry"]["coordinates"]
+    filled = polygon2mask(written.squeeze().shape, np.array(ring)[:, ::-1] - 0.5)
+    np.testing.assert_array_equal(filled, begun.labels.data > 0)
 
 
 def test_time_points_begun_later_have_it_too(controller, settle, squares):

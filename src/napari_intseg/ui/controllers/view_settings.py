@@ -19,7 +19,7 @@ from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.inference.zoom_in import is_seen_whole
 from napari_intseg.session.question import Setup
 from napari_intseg.ui.controllers.session_store import SessionStore
-from napari_intseg.ui.controllers.viewer_controller import ViewerController, window_now
+from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.layers.image_axes import as_displayed
 from napari_intseg.ui.messages import Message
 from napari_intseg.ui.qt.worker_thread import Outcome, Post, ShouldStop, told
@@ -192,8 +192,8 @@ class ViewSettings:
         if self._closed or number != self._rests or setup is None:
             return
         controller = self._controller
-        now = window_now(controller.window, controller.viewer, controller.image, controller.others)
-        if now != setup.window:
+        image = controller.image
+        if image is not None and controller.window_for(image, controller.others) != setup.window:
             self._again()
 
     def _again(self) -> None:

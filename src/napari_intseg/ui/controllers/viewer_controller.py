@@ -49,7 +49,7 @@ AS_SHOWN = "as displayed"
 
 
 def window_now(
-    chosen: WindowChoice, viewer: ViewerModel, image: Image | None, others: tuple[Image, ...] = ()
+    chosen: WindowChoice, image: Image | None, mix: Displayed | None = None
 ) -> WindowChoice:
     """Return the window to look through.
 
@@ -58,17 +58,15 @@ def window_now(
     chosen : str or (low, high) or Window or None
         As `Session` takes it, or `AS_SHOWN`. None: several layers in the mix that is displayed;
         one layer as displayed if a person has set that, else automatic.
-    viewer : ViewerModel
-        Displays them.
     image : Image or None
         What is looked at.
-    others : tuple of Image
-        Layers that are mixed with it.
+    mix : Displayed, optional
+        How it is displayed with the layers that are mixed with it.
     """
     if image is None or image.rgb or chosen not in (None, AS_SHOWN):
         return None if chosen == AS_SHOWN else chosen
-    if others:
-        return displayed_mix(viewer, (image, *others))
+    if mix is not None:
+        return mix
     if chosen is None and is_automatic(image):
         return None
     shown = grey_channel(image)
@@ -263,6 +261,11 @@ class ViewerController:
         """Choose how values are shown to the model; later answers see it."""
         if not self._is_refused(self.others, self.channels, window):
             self.window = window
+
+    def window_for(self, image: Image, others: tuple[Image, ...]) -> WindowChoice:
+        """Return the window to look at an image through, mixed with others; see `window_now`."""
+        mix = displayed_mix(self.viewer, (image, *others)) if others else None
+        return window_now(self.window, image, mix)
 
     def _is_refused(
         self, others: tuple[Image, ...], channels: tuple[int, ...] | None, window: WindowChoice
@@ -522,7 +525,7 @@ class ViewerController:
             image_axes,
             points,
             labels,
-            window=lambda: window_now(self.window, self.viewer, image, others),
+            window=lambda: self.window_for(image, others),
             channels=self.channels,
             first_label=free,
             each_begins=lambda: self.each_click_begins,
