@@ -44,6 +44,8 @@ from napari_intseg.ui.layers.points_codec import NEGATIVE, POSITIVE, geometry, o
 
 _TURN_S = 0.005
 """How long `wait` sleeps before it looks again: short against any answer."""
+_AGAIN_MS = 200
+"""After which it is looked again whether a model is there; a person hardly notices it."""
 
 
 class Handle:
@@ -451,8 +453,8 @@ def segment(image: Image, points: Points, model: str = "bundled", propagate: boo
     return Labels(session.labels, name=f"{image.name} labels", **placed)
 
 
-def add_files(viewer: Any, image: Path, labels: Path) -> None:
-    """Add an image and labels on its grid to a viewer, placed in millimetres.
+def add_files(viewer: Any, image: Path, labels: Path) -> Labels:
+    """Add an image and labels on its grid to a viewer, placed in millimetres; return the labels.
 
     Parameters
     ----------
@@ -465,12 +467,37 @@ def add_files(viewer: Any, image: Path, labels: Path) -> None:
     shown = resolve_intensity(volume, None)
     # a volume's affine always has three axes; napari wants one with as many as the data
     start = 3 - volume.ndim
-    affine = to_napari(volume.affine)[start:, start:]
+    place: dict[str, Any] = {"affine": to_napari(volume.affine)[start:, start:]}
+    if not start:
+        place |= {"axis_labels": ("z", "y", "x"), "units": ("mm",) * 3}
     # RGB or RGBA, as napari understands channels that are the last axis
     is_rgb = volume.n_channels in (3, 4)
     limits = {} if is_rgb else {"contrast_limits": (shown.low[0], shown.high[0])}
-    viewer.add_image(volume.data, name=image.name, rgb=is_rgb, affine=affine, **limits)
-    viewer.add_labels(read_mask(labels, volume), name=labels.name, affine=affine)
+    viewer.add_image(volume.data, name=image.name, rgb=is_rgb, **place, **limits)
+    return viewer.add_labels(read_mask(labels, volume), name=labels.name, **place)
+
+
+def list_finished(controller: ViewerController, layer: Labels) -> None:
+    """Take the objects of a layer as finished ones, in place of the layer, once a model is there.
+
+    Parameters
+    ----------
+    controller : ViewerController
+        With the image chosen.
+    layer : Labels
+        On the image's grid.
+    """
+    if controller.loader.model is None:
+        controller.post(lambda: list_finished(controller, layer), _AGAIN_MS)
+        return
+    if not object_actions.take_all(controller, layer) or controller.image_controller is None:
+        return
+    labels = controller.image_controller.session_store.labels
+    controller.set_finished(labels[0], True, *labels[1:])
+    controller.viewer.layers.remove(layer)
+    # its plane, and all of that
+    object_actions.show_object(controller, labels[0])
+    controller.viewer.reset_view()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -479,9 +506,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     image, labels = (Path(word) for word in (sys.argv[1:] if argv is None else argv))
     viewer = napari.Viewer(title="napari-intseg demo")
-    add_files(viewer, image, labels)
+    layer = add_files(viewer, image, labels)
     # by its name in the manifest, as a person opens it from the menu
-    viewer.window.add_plugin_dock_widget("napari-intseg", "Interactive segmentation")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-intseg", "Interactive segmentation")
+    list_finished(widget.controller, layer)
     napari.run()
     return 0
 

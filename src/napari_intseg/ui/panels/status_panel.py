@@ -249,7 +249,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         is_of_another = image is not None and image is not self._about
         if is_of_another and image_controller is None and not self._is_error:
             self._put("")
-        self._doing = self.doing
+        self._find_doing()
         self._edited()
         if not self._text and self._controller.image is not None and image_controller is None:
             self._put(_BEGIN)
@@ -265,6 +265,13 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             why, self._why_lost = self._why_lost, ""
             words = Message("{why}, so work on it has ended. Open an image to begin.", why=why)
             self._put(words, is_error=True)
+
+    def _find_doing(self) -> str:
+        before, self._doing = self._doing, self.doing
+        if self._doing not in ("", before) and not self._is_error:
+            # what was told before it began is not what goes on now
+            self._is_passing = True
+        return self._doing
 
     def _edited(self) -> None:
         image_controller = self._controller.image_controller
@@ -297,7 +304,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
             self._put("")
 
     def _show_bar(self) -> None:
-        self._doing = doing = self.doing
+        doing = self._find_doing()
         done, total, of = self._counts
         # numbers may be left over from work that has ended
         is_counting = bool(of) and bool(doing)
