@@ -808,14 +808,11 @@ class TestStatus:
         toy.gate.set()
         window.settle()
         assert "answered in" in status.message
-        window.controller.propagate()
-        assert status.message == "Propagating …"
-        window.settle()
-        assert "propagated to" in status.message
         window.controller.signals.message.emit("The arrow keys are napari's again.")
         window.controller.propagate()
         assert status.message == "Propagating …"
         window.settle()
+        assert "propagated to" in status.message
 
     def test_what_napari_saves_is_told(self, opened, picture, tmp_path):
         window = opened(picture, scale=(0.5, 0.5), units=("mm", "mm"))

@@ -53,8 +53,8 @@ from napari_intseg.ui.preferences import preferences, preferred_keys
 from napari_intseg.ui.qt.keybindings import Focus, Keys
 from napari_intseg.ui.qt.translation import preferred_language, tr, use_language
 from napari_intseg.ui.qt.worker_thread import GuiThread, LogMessages, listen
-from napari_intseg.ui.storage.disk_folders import put_writers_first
-from napari_intseg.ui.storage.recovery import Recovery
+from napari_intseg.ui.storage.disk_folders import prefer_own_reader, put_writers_first
+from napari_intseg.ui.storage.recovery import Recovery, remember, remembered
 
 _Closing = tuple[Callable[[], None], ...]
 
@@ -76,6 +76,9 @@ _WIDTH_PX = 260
 """Width of the panel: of 1366 pixels napari's own docks take 333, and the canvas shall have at
 least 752, 55 %."""
 
+_READER = "reader preferred"
+"""Under which it is remembered that napari has been told of our reader."""
+
 _SETTLED_MS = 100
 """Milliseconds after which a dock that was added has its size."""
 
@@ -87,6 +90,15 @@ def _prefer(controller: ViewerController) -> None:
     # a preferred model that cannot be loaded must not leave the window without one
     if preferred.model in available_models() and has_weights(preferred.model):
         controller.loader.choice = Choice(preferred.model)
+
+
+def _open_and_save_with_place() -> None:
+    """Have napari open and save files by what keeps their geometry."""
+    put_writers_first()
+    if not remembered().get(_READER):
+        # once: a person may take it back
+        prefer_own_reader()
+        remember(**{_READER: True})
 
 
 class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
@@ -112,7 +124,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         use_language(preferred_language(preferences().language))
-        put_writers_first()
+        _open_and_save_with_place()
         self._bridge = GuiThread()
         self.controller = controller = ViewerController(napari_viewer, self._bridge.post)
         _prefer(controller)

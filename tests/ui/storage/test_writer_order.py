@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from napari.components import ViewerModel
+from napari.settings import get_settings
 
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.write import write_labels
-from napari_intseg.ui.storage.disk_folders import PLUGIN, put_writers_first
+from napari_intseg.ui.storage.disk_folders import PLUGIN, prefer_own_reader, put_writers_first
 
 SPACING, ORIGIN = (2.5, 0.8, 0.7), (-30.0, 12.0, -7.5)
 BY_ITK = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -102,3 +103,23 @@ def test_an_image_is_not_replaced_by_labels_and_labels_may_be(tmp_path, drawn):
     np.testing.assert_array_equal(
         sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "image.nrrd"))), data
     )
+
+
+def test_napari_asks_for_no_reader_of_files_with_a_place(drawn, tmp_path):
+    settings = get_settings().plugins
+    before = dict(settings.extension2reader)
+    try:
+        settings.extension2reader = {"*.tif": "napari"}
+        prefer_own_reader()
+        assert settings.extension2reader["*.tif"] == "napari", "chosen by a person"
+        assert settings.extension2reader["*.nii.gz"] == PLUGIN
+        assert "*.png" not in settings.extension2reader
+        for name in ("x.nii.gz", "x.zarr"):
+            path = tmp_path / name
+            write_labels(path, drawn.data, Volume(drawn.data, spacing=SPACING))
+            # what dropping a file on the window calls; it raises where several readers are left
+            (layer,) = ViewerModel()._open_or_raise_error([str(path)])
+            assert layer.data.shape == drawn.data.shape
+            np.testing.assert_allclose(layer.scale, SPACING)
+    finally:
+        settings.extension2reader = before

@@ -18,6 +18,7 @@ import npe2
 import numpy as np
 import platformdirs
 from napari.layers import Image
+from napari.settings import get_settings
 from numpy.typing import DTypeLike
 from platformdirs import user_data_path
 
@@ -360,3 +361,29 @@ def put_writers_first() -> None:
     with manager.events.enablement_changed.blocked():
         manager.disable(_NAPARI)
         manager.enable(_NAPARI)
+
+
+_PLACED = (
+    "*.nii", "*.nii.gz", "*.nrrd", "*.nhdr", "*.mha", "*.mhd", "*.dcm",
+    "*.tif", "*.tiff", "*.zarr", f"*.zarr{os.sep}", "*.h5", "*.hdf5", "*.hdf",
+)  # fmt: skip
+"""Files that our reader opens with sizes and place, and napari's own, which claims all of them, at
+most without. napari looks for folders by a separator at the end."""
+
+
+def prefer_own_reader() -> None:
+    """Have files that hold a place or sizes open with our reader, where napari would ask.
+
+    It asks *Choose reader* for each file that several plugins read, its own reader among them. The
+    choice is napari's own (*Preferences › Plugins*). Kinds of files for which a person has chosen
+    already, or which a third plugin reads, are left to the person.
+    """
+    chosen = get_settings().plugins.extension2reader
+    manager, found = npe2.PluginManager.instance(), dict(chosen)
+    for pattern in _PLACED:
+        name = pattern.replace("*", "x").rstrip(os.sep)
+        readers = {reader.plugin_name for reader in manager.iter_compatible_readers([name])}
+        if readers == {_NAPARI, PLUGIN}:
+            found.setdefault(pattern, PLUGIN)
+    if found != chosen:
+        get_settings().plugins.extension2reader = found
