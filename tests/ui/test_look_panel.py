@@ -189,6 +189,15 @@ def test_lengths_are_in_the_unit_of_the_image(
     assert controller.image_controller.session_store.session(0).volume.of(boxes, Plane(0, 4)).any()
 
 
+def test_long_names_of_channels_leave_the_panel_as_wide_as_it_is(controller, panel, squares):
+    for number in (1, 2, 3):
+        name = f"an image of a marker in many nuclei, channel {number}"
+        controller.viewer.add_image(squares.copy(), name=name, blending="additive")
+    assert [box.text() for box, _ in panel._boxes] == ["…2", "…3"]
+    assert panel._boxes[0][0].toolTip().startswith("an image of a marker in many nuclei, channel 2")
+    assert panel.channels.minimumSizeHint().width() < 200
+
+
 def test_the_canvas_and_the_model_have_the_same_colours(make_napari_viewer, rng):
     # squares of 8 pixels, whose middles no interpolation changes
     data = np.kron(rng.integers(0, 4096, (3, 6, 6)), np.ones((1, 8, 8), int)).astype(np.uint16)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QMenu,
     QMessageBox,
@@ -227,6 +227,10 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
             self.picture.setPixmap(QPixmap.fromImage(image.copy()))
 
 
+_CHANNEL_PX = 120
+"""Room for the name of a channel beside its tick, of the 260 pixels that the panel has: a longer
+one would make the panel wider, and the canvas narrow."""
+
 _MEANINGS = {
     "yx": to_translate("one image"),
     "zyx": to_translate("volume (planes)"),
@@ -287,7 +291,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self.channels = QWidget()
-        self._row = QHBoxLayout(self.channels)
+        self._row = QGridLayout(self.channels)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._boxes: list[tuple[QCheckBox, int | Image]] = []
         self._axes_label, self._channels_label = QLabel(tr("Axes")), QLabel(tr("Channels"))
@@ -443,21 +447,32 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         # the first three are shown where nobody has chosen, as `resolve_intensity` does
         on = set(self._controller.channels or range(3))
         shown = default_colours(max(1, len(on)))
-        for box, what in self._boxes:
+        for number, (box, what) in enumerate(self._boxes):
             box.setChecked(
                 what in self._controller.others if isinstance(what, Image) else what in on
             )
-            box.setToolTip(
-                tr("Mixed into what the model sees, as it is displayed.")
-                if isinstance(what, Image)
-                else tr(
-                    "Mixed into what the model sees, in up to {count} colours.", count=len(shown)
-                )
-            )
+            tip = tr("Mixed into what the model sees, in up to {count} colours.", count=len(shown))
+            if isinstance(what, Image):
+                box.setText(self._short(what.name))
+                tip = f"{what.name}: " + tr("Mixed into what the model sees, as it is displayed.")
+            box.setToolTip(tip)
             box.toggled.connect(self._channels_chosen)
-            layout.addWidget(box)
+            # numbers side by side, names below each other
+            is_layer = isinstance(what, Image)
+            layout.addWidget(
+                box, number if is_layer else 0, 0 if is_layer else number, 1, -1 if is_layer else 1
+            )
         for widget in (self._channels_label, self.channels):
             widget.setVisible(bool(self._boxes))
+
+    def _short(self, name: str) -> str:
+        """Return what there is room for of a channel's name; the tool tip has all of it."""
+        metrics = self.fontMetrics()
+        if metrics.horizontalAdvance(name) > _CHANNEL_PX:
+            # channels of a file begin alike, letter by letter
+            alike = commonprefix([image.name for image in self._named])  # noqa: RUF071
+            name = f"…{name[len(alike) :]}"
+        return str(metrics.elidedText(name, Qt.TextElideMode.ElideRight, _CHANNEL_PX))
 
     def _own_channels(self, image: Image) -> int:
         axes = self._controller.axes
