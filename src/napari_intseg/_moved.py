@@ -52,6 +52,7 @@ MODULES = {
     "inference.flip": "inference.view",
     "inference.level_set": "inference.level_set_outline",
     "inference.noise": "inference.slice_appearance",
+    "inference.numbers": "inference.view",
     "inference.obedience": "inference.obey_clicks",
     "inference.pyramid": "inference.slice_reader",
     "inference.reading": "inference.slice_reader",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -25,6 +25,8 @@ from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.nets.click_pyramid import STRIDE
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import Ritm
+from napari_intseg.models.sam.mask_decoder import PromptedNet, to_grid
+from napari_intseg.models.sam.sam import SamSegmenter
 
 
 class Tape(TorchDispatchMode):
@@ -247,3 +249,38 @@ def test_ritm_is_replayed_for_other_images_and_as_many_clicks_or_a_few_less(monk
     with torch.no_grad():
         model.logits([query])
     assert taped.replayed == 3
+
+
+class Patches(nn.Module):
+    """The least that can be an image encoder under SAM's decoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(3, 256, 16, 16)
+
+    def embed(self, pixels: Tensor) -> dict[str, Tensor]:
+        return {"image": to_grid(self.body(pixels))}
+
+
+def test_sams_encoder_and_decoder_are_replayed_for_other_images_and_other_places_of_prompts():
+    torch.manual_seed(0)
+    net = PromptedNet(Patches()).eval().requires_grad_(False)
+    net.finish()
+    model = SamSegmenter(net, "mobile-sam", device="cpu", precision="float32")
+    # the smallest square, which is quick
+    model.save_memory(Saving(view_px=512))
+    box = Box(5, 6, 25, 30)
+    asked = [Prompts((Click(5 + i, 6),)) for i in range(4)]
+    asked += [Prompts((Click(9, 9 + i, i > 0),), box) for i in range(4)]
+
+    def ask() -> list[np.ndarray]:
+        prepared = [model.prepare(image(i, (32, 48))) for i in range(4)]
+        return [model.predict(Query(prepared[i % 4], one)).logits for i, one in enumerate(asked)]
+
+    plain, taped = ask(), Taped()
+    model.hosted.graphs = CudaGraphs(taped, kind="cpu")
+    replayed = ask()
+    # embedding, and the two kinds of question; compared with once, then replayed once each
+    assert (taped.recorded, taped.replayed) == (3, 6)
+    for one, other in zip(replayed, plain, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)

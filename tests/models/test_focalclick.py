@@ -7,17 +7,20 @@ import torch
 from scipy import ndimage
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Query, mask_to_logits
+from napari_intseg.core.segmenter import Query, mask_to_logits, sigmoid
 from napari_intseg.errors import WeightsError
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, predict_slice
+from napari_intseg.models import focalclick
 from napari_intseg.models.focalclick import (
     build,
     focus_crop,
+    focus_window,
     load_focalclick,
     net_of_config,
     progressive_merge,
 )
+from napari_intseg.models.net_model import OnDevice
 from napari_intseg.models.nets.focal_click import FocalHRNet, roi_align
 from napari_intseg.models.registry import MODELS, load_model
 from napari_intseg.testing import SegmenterContract, phantom_image
@@ -125,6 +128,69 @@ def test_the_refined_window_alone_changes_from_the_eleventh_click_on(checkpoint)
         outside[row0:row1, col0:col1] = False
         assert outside.any()
         assert np.array_equal(answer.logits[outside], prev[outside]) == stays
+
+
+def masks_of(rng, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a mask and one before it: none, another, one with few changes, or the same moved."""
+    shape = tuple(int(n) for n in rng.integers(20, 70, 2))
+    noise = rng.normal(size=shape)
+    now = ndimage.gaussian_filter(noise, rng.choice([1, 3, 6])) > rng.choice([0, 0.05, 0.3])
+    others = ndimage.gaussian_filter(rng.normal(size=shape), 3) > 0.02
+    few = now ^ (rng.random(shape) < 0.01)
+    return now, (np.zeros(shape, bool), others, few, np.roll(now, 3, 1))[number % 4]
+
+
+def test_a_device_finds_the_same_window_as_a_processor(rng):
+    for number in range(80):
+        now, before = masks_of(rng, number)
+        (height, width), click = now.shape, None
+        if number % 9:
+            click = Click(*rng.uniform(-5, (height + 5, width + 5)))
+        low, more = -rng.integers(0, 20, 2), rng.integers(0, 9, 2)
+        frame = (float(low[0]), float(height + more[0]), float(low[1]), float(width + more[1]))
+        given = {"expansion": (1.0, 1.4)[number % 2], "frame": (None, frame)[number // 2 % 2]}
+        here = focus_crop(now, before, click, **given)
+        there, is_done = focus_window(
+            torch.from_numpy(now), torch.from_numpy(before), click, **given
+        )
+        assert is_done
+        assert tuple(there.tolist()) == here, (number, click, given)
+
+
+def test_a_device_answers_as_a_processor_and_does_so_for_masks_that_wind_too_much(
+    checkpoint, monkeypatch
+):
+    model = build("focalclick-hrnet18s-s2", checkpoint, device="cpu")
+    image, truth = phantom_image()
+    clicks = tuple(Click(20.0 + 2 * k, 30.0 + 3 * k, k % 3 > 0) for k in range(11))
+    prepared, prev = model.prepare(image), np.where(truth, np.float32(2), np.float32(-2))
+    # so that there is something to look closer at, and to see
+    with torch.no_grad():
+        for name, value in model.net.named_parameters():
+            if name.endswith("cls_head.weight") or name.startswith("refiner"):
+                value.mul_(3)
+    queries = [Query(prepared, Prompts(clicks[:n]), prev) for n in (1, 3, 11)]
+    queries.append(Query(prepared, Prompts(clicks[:2]), frame=(-9.0, 99.0, 0.0, 140.0)))
+    plain = [model.predict(query) for query in queries]
+    assert len({answer.info["focus"] for answer in plain}) > 1
+    monkeypatch.setattr(OnDevice, "is_asynchronous", True)
+    never = [0]
+
+    def winds(mask, **_):
+        never[0] += 1
+        return torch.zeros(mask.shape, dtype=torch.int64), torch.tensor(False)
+
+    for changed in (None, winds):
+        if changed is not None:
+            monkeypatch.setattr(focalclick, "regions", changed)
+        for query, expected in zip(queries, plain, strict=True):
+            found = model.predict(query)
+            assert found.info == expected.info
+            assert found.keeps_rest == expected.keeps_rest
+            # matrices round otherwise than resizing does, which untrained layers make more of
+            np.testing.assert_allclose(sigmoid(found.logits), sigmoid(expected.logits), atol=1e-2)
+            assert np.abs(sigmoid(found.logits) - sigmoid(expected.logits)).mean() < 1e-5
+    assert never == [len(queries)]
 
 
 def test_local_refinement_leaves_the_rest_bit_equal(checkpoint):

@@ -24,7 +24,6 @@ from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.level_set_outline import LevelSet, evolve
 from napari_intseg.inference.memory_ladder import give_up_half, memory_note, saving_of
-from napari_intseg.inference.numbers import NoNumbers, finite, missing_numbers
 from napari_intseg.inference.obey_clicks import (
     REACH_PX,
     begun_by_lassos,
@@ -53,7 +52,15 @@ from napari_intseg.inference.slice_appearance import (
     SliceAppearance,
 )
 from napari_intseg.inference.tiling import Tiles, in_tiles
-from napari_intseg.inference.view import Flip, Read, View, resize
+from napari_intseg.inference.view import (
+    Flip,
+    NoNumbers,
+    Read,
+    View,
+    finite,
+    missing_numbers,
+    resize,
+)
 from napari_intseg.inference.zoom_in import (
     Look,
     first_views,

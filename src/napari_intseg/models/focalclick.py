@@ -40,6 +40,7 @@ from napari_intseg.models.device import (
     choose_precision,
     convolutions,
     download,
+    download_all,
     memory_guard,
     upload,
     upload_picture,
@@ -53,7 +54,9 @@ from napari_intseg.models.nets.focal_click import (
     FocalHRNet,
     FocalSegFormer,
     FocusBox,
+    interpolation,
 )
+from napari_intseg.models.regions import regions
 from napari_intseg.models.ritm import (
     COMMON,
     HRNET,
@@ -118,6 +121,85 @@ def focus_crop(
         # round a click far outside
         return 0, now.shape[0], 0, now.shape[1]
     return row0, row1, col0, col1
+
+
+def focus_window(
+    now: Tensor,
+    before: Tensor,
+    click: Click | None,
+    expansion: float = 1.4,
+    *,
+    frame: Frame | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return what `focus_crop` returns, found where the masks are and waited for by nobody.
+
+    Parameters
+    ----------
+    now, before : Tensor of bool, shape (H, W)
+        On a device that computes in float64.
+    click, expansion, frame
+        As for `focus_crop`.
+
+    Returns
+    -------
+    window : Tensor of float64, shape (4,)
+        Of whole numbers.
+    is_done : Tensor of bool, shape ()
+        Whether it holds: a mask may be too winding, see `regions`.
+    """
+    shape = (now.shape[0], now.shape[1])
+    # with the sizes of the masks behind it, so that both travel at once
+    told = torch.tensor([*(frame or (0, shape[0], 0, shape[1])), *shape], dtype=torch.float64)
+    around = told.to(now.device)
+    box, is_done = _box_there(now, around), torch.ones((), dtype=torch.bool, device=now.device)
+    if click is not None:
+        changed = now ^ before
+        numbers, is_done = regions(changed[None])
+        row, col = round(click.row), round(click.col)
+        inside = 0 <= row < shape[0] and 0 <= col < shape[1]
+        # where the click lies on no change, all the rest
+        under = numbers[0] == (numbers[0, row, col] if inside else -1)
+        beyond = ~(under & changed).any()
+        there = _box_there(under, around)
+        change = torch.where(beyond, _box_there(under, around, beyond=True), there)
+        sides = box[1::2] - box[0::2]
+        is_detail = ((change[1::2] - change[0::2]) < sides / 3).any()
+        reach = _REACH * sides.max()
+        square = torch.stack([s * reach + at for at in (click.row, click.col) for s in (-1, 1)])
+        focus = torch.where(is_detail, square, change)
+        box = torch.where(before.any(), focus, box)
+    centre = 0.5 * (box[0::2] + box[1::2])
+    half = 0.5 * (expansion * (box[1::2] - box[0::2] + 1))
+    first, last = (centre - half).trunc().clamp_min(0), (centre + half).trunc()
+    sizes = around[4:]
+    last = torch.minimum(last, sizes)
+    # round a click far outside
+    away = (last <= first).any()
+    first, last = torch.where(away, 0, first), torch.where(away, sizes, last)
+    return torch.stack([first, last], 1).reshape(-1), is_done
+
+
+def _box_there(mask: Tensor, frame: Tensor, *, beyond: bool = False) -> Tensor:
+    """Return what `_box` returns as a tensor (4,) of float64; behind the frame are the sizes."""
+    frame, sizes = frame[:4], frame[4:]
+    start, end, count = frame[0::2], frame[1::2], mask.sum().double()
+    low, high = (torch.stack(one) for one in zip(*map(_ends, (mask, mask.T)), strict=True))
+    if beyond:
+        count = count + (end - start).prod() - sizes.prod()
+        below, above = start < 0, end > sizes
+        # it takes all places along an axis where it goes on across it
+        across = (below | above).flip(0)
+        low = torch.minimum(low, torch.where(below | across, start, low))
+        low = torch.where(above, torch.minimum(low, sizes), low)
+        high = torch.maximum(high, torch.where(above | across, end - 1, high))
+        high = torch.where(below, high.clamp_min(-1), high)
+    return torch.where(count < _FEW_PX, frame, torch.stack([low, high], 1).reshape(-1))
+
+
+def _ends(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first and the last row with a pixel, beyond all where there is none."""
+    rows, used = torch.arange(len(mask), device=mask.device, dtype=torch.float64), mask.any(1)
+    return torch.where(used, rows, torch.inf).min(), torch.where(used, rows, -torch.inf).max()
 
 
 def progressive_merge(now: BoolArray, before: BoolArray, click: Click) -> BoolArray:
@@ -424,10 +506,28 @@ class FocalClick(NetModel):
 
     def _answer(self, query: Query) -> Answer:
         self.hosted.bring()
-        images = self._images(query.prepared)
-        shape, clicks = query.prepared.shape, query.prompts.clicks
+        images, clicks = self._images(query.prepared), query.prompts.clicks
         before = _logits_before(query)
-        coarse = self._coarse(images.small, clicks, before, shape)
+        # only CUDA has the number formats that the window is found by
+        looks_there = self.hosted.is_asynchronous and self.hosted.device.type not in ("mps", "xpu")
+        found = self._seen_there(query, images, before) if looks_there else None
+        answer, window = self._seen_here(query, images, before) if found is None else found
+        keep = len(clicks) > _PROGRESSIVE_AFTER
+        if keep:
+            # past the limit, what the last click is not about stays as it was
+            inside = np.s_[window[0] : window[1], window[2] : window[3]]
+            answer, refined = before[0, 0].numpy().copy(), answer[inside]
+            answer[inside] = refined
+        logits = np.clip(answer, -LOGIT_LIMIT, LOGIT_LIMIT)
+        return Answer(logits, info={"focus": window}, keeps_rest=keep)
+
+    def _seen_here(
+        self, query: Query, images: "_Images", before: Tensor
+    ) -> tuple[FloatArray, Window]:
+        """Return the logits, and the window that was looked closer at, found on the processor."""
+        shape, clicks, side = query.prepared.shape, query.prompts.clicks, self.infer_size_px
+        prev = upload(enlarge(before.sigmoid(), (side, side)).numpy(), self.hosted.device)
+        coarse = self._coarse(images.small, self._points(clicks, (0, shape[0], 0, shape[1])), prev)
         # where to look closer is for the processor to say: it needs the coarse answer, at its size
         small = torch.from_numpy(download(coarse.logits, exact=True))
         found = logit(enlarge(small.sigmoid(), shape)[0, 0].numpy())
@@ -438,23 +538,57 @@ class FocalClick(NetModel):
             self.focus_expansion,
             frame=query.frame,
         )
-        keep = len(clicks) > _PROGRESSIVE_AFTER
-        # past the limit, what the last click is not about stays as it was
-        answer = np.array(before[0, 0].numpy() if keep else found)
+        answer = np.array(found)
         inside = self._fine(images.whole, clicks, coarse, window, shape)
         answer[window[0] : window[1], window[2] : window[3]] = inside
-        logits = np.clip(answer, -LOGIT_LIMIT, LOGIT_LIMIT)
-        return Answer(logits, info={"focus": window}, keeps_rest=keep)
+        return answer, window
 
-    def _coarse(
-        self, image: Tensor, clicks: Sequence[Click], before: Tensor, shape: tuple[int, int]
-    ) -> Coarse:
-        side = self.infer_size_px
-        points = self._points(clicks, (0, shape[0], 0, shape[1]))
-        prev = enlarge(before.sigmoid(), (side, side))
+    def _seen_there(
+        self, query: Query, images: "_Images", before: Tensor
+    ) -> tuple[FloatArray, Window] | None:
+        """Do as `_seen_here` on the device, and wait for it once; None where it cannot tell.
+
+        A window that only the device knows is looked at through matrices that follow from it.
+        """
+        shape, clicks, side = query.prepared.shape, query.prompts.clicks, self.infer_size_px
+        device, exact = self.hosted.device, self.hosted.dtype == torch.float32
+        # what the network computes in is fine enough to travel in
+        prob = upload(before.numpy(), device, None if exact else self.hosted.dtype).float()
+        prob = prob.sigmoid()
+        # few counts of clicks, so that what was recorded of one serves others
+        table = upload(pack_clicks([clicks], doubling=True), device).double()
+        whole = torch.tensor([0, shape[0], 0, shape[1]], dtype=torch.float64).to(device)
+        points = self._points_there(table, whole)
+        coarse = self._coarse(images.small, points, enlarge(prob, (side, side)))
+        odds = enlarge(coarse.logits.sigmoid(), shape)[0, 0].clamp(0, 1).logit()
+        found = odds.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+        window, is_done = focus_window(
+            found > _CHANGING_LOGIT,
+            prob[0, 0] > _THRESHOLD,
+            clicks[-1] if clicks else None,
+            self.focus_expansion,
+            frame=query.frame,
+        )
+        points = self._points_there(table, window)
+        inside = self._fine_there(images.whole, points, coarse, window)
+        rows, cols = (torch.arange(size, device=device) for size in shape)
+        is_in = ((rows >= window[0]) & (rows < window[1]))[:, None]
+        is_in = is_in & (cols >= window[2]) & (cols < window[3])
+        answer = torch.where(is_in, inside, found)
+        told = torch.cat([window, is_done.double()[None]]).float()
+        # exact ones first, so that they lie at whole numbers of bytes
+        (row0, row1, col0, col1, done), full = download_all((told, True), (answer, exact))
+        return (full, (int(row0), int(row1), int(col0), int(col1))) if done else None
+
+    def _coarse(self, image: Tensor, points: Tensor, prev: Tensor) -> Coarse:
         image = image.contiguous(memory_format=torch.channels_last)
-        coarse: Coarse = self.hosted.net(image, points, upload(prev.numpy(), self.hosted.device))
-        return coarse
+
+        def work(image: Tensor, points: Tensor, prev: Tensor) -> list[Tensor]:
+            coarse: Coarse = self.hosted.net(image, points, prev)
+            return [coarse.logits, coarse.features]
+
+        logits, features = self.hosted.graphs("coarse", work, image, points, prev)
+        return Coarse(logits, None, features)
 
     def _fine(
         self,
@@ -483,6 +617,39 @@ class FocalClick(NetModel):
         )
         return download(back[0, 0], exact=self.hosted.dtype == torch.float32)
 
+    def _fine_there(self, image: Tensor, points: Tensor, coarse: Coarse, window: Tensor) -> Tensor:
+        """Return the refined logits of a window on the device, (H, W); outside they mean nothing.
+
+        Corners lie on corners, as in `enlarge`.
+        """
+        side, shape, device = self.infer_size_px, image.shape[-2:], image.device
+        steps = torch.arange(side, device=device, dtype=torch.float64)
+        into, back, spans = [], [], []
+        for at, size in enumerate(shape):
+            first, stop = window[2 * at], window[2 * at + 1]
+            last = (stop - first - 1).clamp_min(0)
+            into.append(interpolation(first + steps * last / (side - 1), size))
+            places = torch.arange(size, device=device, dtype=torch.float64) - first
+            places = places * (side - 1) / last.clamp_min(1)
+            back.append(interpolation(places.clamp(0, side - 1), side))
+            spans.append((first * side / size, (stop * side / size).clamp_max(side)))
+        crop = torch.matmul(torch.matmul(into[0], image), into[1].T)
+        box = torch.stack([spans[1][0], spans[0][0], spans[1][1], spans[0][1]])
+
+        def work(*inputs: Tensor) -> list[Tensor]:
+            return [self.hosted.net.refine(*inputs).logits]
+
+        (refined,) = self.hosted.graphs(
+            "fine",
+            work,
+            crop.contiguous(memory_format=torch.channels_last),
+            points,
+            coarse.features,
+            coarse.logits,
+            box,
+        )
+        return torch.matmul(torch.matmul(back[0], refined[0, 0].float()), back[1].T)
+
     def _points(self, clicks: Sequence[Click], window: Window) -> Tensor:
         """Return all clicks in pixels of a window that is resized to the networks' input."""
         row0, row1, col0, col1 = window
@@ -491,6 +658,15 @@ class FocalClick(NetModel):
             Click((c.row - row0) * per_row, (c.col - col0) * per_col, c.positive) for c in clicks
         ]
         return upload(pack_clicks([moved]), self.hosted.device)
+
+    def _points_there(self, table: Tensor, window: Tensor) -> Tensor:
+        """Do as `_points` with packed clicks and a window that only the device knows."""
+        moved = (table[..., :2] - window[0::2]) * (
+            self.infer_size_px / (window[1::2] - window[0::2])
+        )
+        # absent ones stay absent
+        there = torch.cat([moved, table[..., 2:]], -1)
+        return torch.where(table[..., 2:] < 0, table, there).float()
 
     def warm_up(self, shape: tuple[int, int] = (400, 400)) -> None:
         """Answer once on an empty image, in the thread that will predict.

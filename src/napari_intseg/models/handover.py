@@ -169,7 +169,11 @@ class Handover(MadeOf):
             RGB in [0, 1].
         """
         kept = _HandoverImage(np.array(image, np.float32))
-        return Prepared((image.shape[0], image.shape[1]), kept, 2 * image.nbytes + _KEPT_BYTES)
+        shape, more = (image.shape[0], image.shape[1]), image.nbytes + _KEPT_BYTES
+        # on a device what is kept lies there, and the image here
+        if any(getattr(part, "is_asynchronous", False) for part in self.parts):
+            return Prepared(shape, kept, image.nbytes, more)
+        return Prepared(shape, kept, image.nbytes + more)
 
     def predict(self, query: Query) -> Answer:
         """Answer one query; `Answer.info` says ``by`` whom."""

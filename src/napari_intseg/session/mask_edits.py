@@ -5,7 +5,7 @@ what others hold. Under smoothed outlines the masks themselves are kept.
 """
 
 import math
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,8 @@ from napari_intseg.session.masks.settle import plain
 
 # within so many standard deviations a Gaussian holds 99.7 % of its weight
 _FAR_SIGMAS = 3.0
+# voxels from which the way to a device is worth while: SciPy takes 30 ms for so many
+_LARGE = 1 << 20
 
 
 def fill_holes(mask: BoolArray) -> BoolArray:
@@ -172,8 +174,8 @@ class CleanUp:
         first = states[0][0].index
         # planes in between without a state are empty, so that distances across planes are true
         before = self._stacked(label, states, window)
-        after = largest_part(before) if largest else before
-        after = fill_holes(after) if holes else after
+        after = self._by(largest_part, before) if largest else before
+        after = self._by(fill_holes, after) if holes else after
         if smooth_mm:
             # smoothing across planes keeps to what a person saw and accepted
             given = {plane.index - first for plane, state in states if state.is_given}
@@ -185,6 +187,18 @@ class CleanUp:
             for plane, state in states
             if (after[at := plane.index - first] != before[at]).any()
         }
+
+    def _by(self, clean: Callable[[BoolArray], BoolArray], mask: BoolArray) -> BoolArray:
+        """Clean a large mask on the model's device if it computes there, else here."""
+        model = self.document.setup.model
+        device = getattr(model, "device", None)
+        # CUDA alone: others lack the number formats
+        if getattr(device, "type", "") != "cuda" or mask.size < _LARGE:
+            return clean(mask)
+        from napari_intseg.models import regions
+
+        found: BoolArray | None = getattr(regions, clean.__name__)(mask, device)
+        return clean(mask) if found is None else found
 
     def _stacked(
         self, label: int, states: list[tuple[Plane, PlaneState]], window: Window

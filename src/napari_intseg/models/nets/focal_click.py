@@ -341,7 +341,7 @@ class _Separable(nn.Module):
         return F.relu(self.norm(self.conv1x1(self.conv3x3(x))))
 
 
-def roi_align(x: Tensor, box: FocusBox, scale: float = 1.0) -> Tensor:
+def roi_align(x: Tensor, box: FocusBox | Tensor, scale: float = 1.0) -> Tensor:
     """Return a window of a map, pooled to the size of the whole map.
 
     This is RoIAlign [2]_ in its half-pixel-exact form, with as many samples a cell as it takes
@@ -351,8 +351,8 @@ def roi_align(x: Tensor, box: FocusBox, scale: float = 1.0) -> Tensor:
     ----------
     x : Tensor, shape (B, C, h, w)
         The map.
-    box : FocusBox
-        The window.
+    box : FocusBox, or Tensor of shape (4,)
+        The window; a tensor, which nobody waits for, is not larger than the map.
     scale : float, default 1
         From the box's pixels to those of the map.
 
@@ -361,9 +361,34 @@ def roi_align(x: Tensor, box: FocusBox, scale: float = 1.0) -> Tensor:
     Tensor of float32, shape (B, C, h, w)
     """
     height, width = x.shape[-2:]
+    if isinstance(box, Tensor):
+        x0, y0, x1, y1 = (box * scale).unbind()
+        down, across = _one_sample(y0, y1, height), _one_sample(x0, x1, width)
+        return torch.matmul(torch.matmul(down, x.float()), across.T)
     rows = torch.from_numpy(_pooling(box[1] * scale, box[3] * scale, height)).to(x.device)
     cols = torch.from_numpy(_pooling(box[0] * scale, box[2] * scale, width)).to(x.device)
     return torch.matmul(torch.matmul(rows, x.float()), cols.T)
+
+
+def _one_sample(start: Tensor, end: Tensor, size: int) -> Tensor:
+    """Return `_pooling` of a window not larger than the map: then a cell has one sample."""
+    at = start - 0.5 + (torch.arange(size, device=start.device) + 0.5) * (end - start) / size
+    # nowhere is it beyond the pixel outside the map: it begins at -0.5 at the least
+    return interpolation(at.clamp(0, size - 1), size)
+
+
+def interpolation(at: Tensor, size: int) -> Tensor:
+    """Return what positions take of each pixel along an axis, linearly; float32 (n, size).
+
+    Parameters
+    ----------
+    at : Tensor, shape (n,)
+        From 0 to ``size - 1``.
+    size : int
+        Pixels.
+    """
+    away = (at[:, None] - torch.arange(size, device=at.device)).abs()
+    return (1 - away).clamp_min(0).float()
 
 
 def _pooling(start: float, end: float, size: int) -> Array:
@@ -444,7 +469,12 @@ class FocalClickNet(nn.Module, ABC):
         return Coarse(enlarge(logits, shape), enlarge(aux, shape), features)
 
     def refine(
-        self, image: Tensor, points: Tensor, features: Tensor, logits: Tensor, box: FocusBox
+        self,
+        image: Tensor,
+        points: Tensor,
+        features: Tensor,
+        logits: Tensor,
+        box: FocusBox | Tensor,
     ) -> Refined:
         """Return the finer answer on the focus crop.
 
@@ -456,7 +486,7 @@ class FocalClickNet(nn.Module, ABC):
             The clicks in its pixels; they may lie outside.
         features, logits : Tensor
             Of the coarse answer.
-        box : FocusBox
+        box : FocusBox, or Tensor of shape (4,)
             The focus crop in the coarse network's input.
         """
         dtype = next(self.parameters()).dtype

@@ -27,7 +27,6 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoAttentio
 from transformers.models.sam_hq.configuration_sam_hq import SamHQMaskDecoderConfig
 from transformers.models.sam_hq.modeling_sam_hq import SamHQMaskDecoder
 
-from napari_intseg.core.segmenter import FloatArray
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.sam.keys import Rules, renamed, tied, unwrapped
@@ -488,29 +487,24 @@ def side_for(view_px: int | None) -> int:
     return next((side for side in SMALLER_PX if side <= view_px), SMALLER_PX[-1])
 
 
-def embed(
-    net: SamNet, image: FloatArray, device: torch.device, dtype: torch.dtype, side_px: int
-) -> Embedding:
-    """Return an image's embedding in float32, on the device.
+def embed(net: SamNet, pixels: Tensor, dtype: torch.dtype) -> Embedding:
+    """Return the embedding of an image in the square, in float32, where the image is.
 
     Parameters
     ----------
     net : SamNet
-        On `device`.
-    image : ndarray of float32, shape (H, W, 3)
-        RGB in [0, 1].
-    device, dtype : torch.device, torch.dtype
-        Where and in what to compute.
-    side_px : int
-        Of the square that the encoder sees; the embedding is as if it had its full size.
+        On the device of the image.
+    pixels : Tensor of float32, shape (1, 3, side, side)
+        See `SquareFrame.pixels`; the embedding is as if the encoder had seen its full size.
+    dtype : torch.dtype
+        What to compute in.
 
     Raises
     ------
     RuntimeError
         If there is no room for it.
     """
-    pixels = net.frame.pixels(image, side_px, device, exact=dtype == torch.float32)
-    with torch.inference_mode(), computing_in(dtype, device):
+    with computing_in(dtype, pixels.device):
         embedding = net.encode(pixels)
     return {name: _kept(value) for name, value in embedding.items()}
 

@@ -5,8 +5,8 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakSet
@@ -128,6 +128,8 @@ class SamSegmenter(NetModel):
         # weakly: what nobody holds any more need not be brought down
         self._made: WeakSet[Prepared] = WeakSet()
         self._signature: str | None = None
+        # names of what an embedding consists of, in order
+        self._names: tuple[str, ...] = ()
         self.traits = Traits(
             name,
             prompts,
@@ -158,8 +160,7 @@ class SamSegmenter(NetModel):
         """
         with memory_guard(self.hosted.device):
             self.hosted.bring()
-            side = side_for(self.hosted.saving.view_px)
-            embedding = embed(self.hosted.net, image, self.hosted.device, self.hosted.dtype, side)
+            embedding = self._embedded(image)
         size = sum(value.element_size() * value.nelement() for value in embedding.values())
         shape, there = (image.shape[0], image.shape[1]), self.hosted.device_bytes(size)
         if not there:
@@ -171,6 +172,20 @@ class SamSegmenter(NetModel):
         # it is there already: the first question need not upload it again
         self.hosted.on_device(prepared, lambda: embedding)
         return prepared
+
+    def _embedded(self, image: FloatArray) -> Embedding:
+        hosted, net = self.hosted, self.hosted.net
+        side, exact = side_for(hosted.saving.view_px), hosted.dtype == torch.float32
+        pixels = net.frame.pixels(image, side, hosted.device, exact=exact)
+
+        def work(pixels: Tensor) -> list[Tensor]:
+            found = embed(net, pixels, hosted.dtype)
+            self._names = tuple(found)
+            return list(found.values())
+
+        with torch.inference_mode():
+            values = hosted.graphs("embed", work, pixels)
+        return dict(zip(self._names, values, strict=True))
 
     @property
     def encodes_ahead(self) -> bool:
@@ -231,9 +246,23 @@ class SamSegmenter(NetModel):
         multimask = self.multimask
         if multimask == "auto":
             multimask = len(asked.points) == 1 and asked.box is None and asked.mask is None
+        several = bool(multimask)
         net: SamNet = self.hosted.net
+        given = {
+            f.name: value for f in fields(asked) if (value := getattr(asked, f.name)) is not None
+        }
+        parts = tuple(embedding)
+
+        def work(*inputs: Tensor) -> Sequence[Tensor]:
+            here = dict(zip(parts, inputs, strict=False))
+            prompts = Asked(**dict(zip(given, inputs[len(parts) :], strict=True)))
+            return net.decode(here, prompts, multimask=several)
+
+        # what is not among the inputs has to be in the name: a recording fixes it
+        name = f"decode {' '.join((*parts, *given))} {several}"
         with torch.inference_mode():
-            return net.decode(embedding, asked, multimask=multimask)
+            low, scores = self.hosted.graphs(name, work, *embedding.values(), *given.values())
+        return low, scores
 
     @property
     def signature(self) -> str:
