@@ -46,6 +46,7 @@ MODULES = {
     "evaluation.volumes": "evaluation.run",
     "inference.adapted": "inference.slice_appearance",
     "inference.adapted_window": "inference.slice_appearance",
+    "inference.click_region": "inference.tiling",
     "inference.contrast": "inference.candidates",
     "inference.cutout": "inference.soft_edge",
     "inference.diversity": "inference.patch",

@@ -4,9 +4,9 @@ import numpy as np
 
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, mask_to_logits
-from napari_intseg.inference.click_region import click_region, in_region
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, predict_slice
+from napari_intseg.inference.tiling import click_region, in_region
 
 SHAPE = (200, 300)
 PAIR = Prompts((Click(100, 100), Click(20, 280), Click(100, 140, False)))

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import shared_options
+from napari_intseg.cli import shared_options, start_tiles
 from napari_intseg.cli.each_image import is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.core.prompts import Box
@@ -31,8 +31,12 @@ a folder with one for each object, as TotalSegmentator writes it. Nothing is dow
 IMAGE may be a data set that `napari-intseg evaluate` reads: then LABELS is a folder, each image gets
 its labels, and what was found is compared with the set's own; --masks published takes those.
 
+--tiles looks at an image that is larger than memory tile by tile, here, in several processes or on a
+dask cluster; LABELS is an OME-Zarr then, whose pieces are written by whoever found what is on them.
+
 examples:
   napari-intseg start cells.png -o start.tif --model net.onnx
+  napari-intseg start brain.zarr -o brain.zarr/labels/cells --model net.onnx --tiles 2048 --workers 8
   napari-intseg start cells.png -o start.tif --automatic mask2former --weights ~/m2f-cells
   napari-intseg start photo.png -o start.png --automatic clipseg --weights ~/clipseg --text "a dog"
   napari-intseg start ct.nii.gz -o start.nii.gz --masks totalsegmentator_output/
@@ -93,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A:B",
         help="only planes A to B - 1 of a volume",
     )
+    start_tiles.add_arguments(parser.add_argument_group("large images"))
     image.add_argument("--split", help="which list or subfolder of a data set; default: val")
     image.add_argument("--limit", type=int, metavar="N", help="objects of a data set at most")
     shared_options.add_seeing(image)
@@ -134,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.io.write import check_fits, check_target, write_labels
 
     traits = _check(args)
+    start_tiles.check(args)
     if is_data_set(args.image):
         return run_set(args, traits)
     if is_many(args.image):
@@ -145,6 +151,8 @@ def run(args: argparse.Namespace) -> int:
     volume = shared_options.read_image(args)
     check_fits(args.output, volume)
     planes = planes_of(args, volume)
+    if args.tiles is not None:
+        return start_tiles.run(args, volume, planes, load)
     if args.masks is not None:
         labels, names, stopped = *given_masks(args, volume), False
     else:

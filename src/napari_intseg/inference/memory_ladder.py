@@ -33,6 +33,10 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class NoNumbers(Exception):
+    """A model answered NaN, which is nothing that can be drawn."""
+
+
 def saving_of(model: Segmenter) -> Saving:
     """Return what a model gives up now because memory ran out."""
     kept, saving = _limits.get(id(model), (None, NOTHING))

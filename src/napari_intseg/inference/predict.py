@@ -19,11 +19,10 @@ from napari_intseg.core.segmenter import (
     with_boxes,
 )
 from napari_intseg.errors import WeightsError
-from napari_intseg.inference.click_region import in_region
 from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.level_set_outline import LevelSet, evolve
-from napari_intseg.inference.memory_ladder import give_up_half, memory_note, saving_of
+from napari_intseg.inference.memory_ladder import NoNumbers, give_up_half, memory_note, saving_of
 from napari_intseg.inference.obey_clicks import (
     REACH_PX,
     begun_by_lassos,
@@ -51,16 +50,8 @@ from napari_intseg.inference.slice_appearance import (
     PreparedStore,
     SliceAppearance,
 )
-from napari_intseg.inference.tiling import Tiles, in_tiles
-from napari_intseg.inference.view import (
-    Flip,
-    NoNumbers,
-    Read,
-    View,
-    finite,
-    missing_numbers,
-    resize,
-)
+from napari_intseg.inference.tiling import Tiles, in_region, in_tiles
+from napari_intseg.inference.view import Flip, Read, View, finite, missing_numbers, resize
 from napari_intseg.inference.zoom_in import (
     Look,
     first_views,

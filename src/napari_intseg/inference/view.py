@@ -22,6 +22,7 @@ from napari_intseg.core.segmenter import (
     sigmoid,
 )
 from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.memory_ladder import NoNumbers
 from napari_intseg.inference.patch import MARGIN_PX, Patch
 
 
@@ -432,10 +433,6 @@ def _interpolated(
         part = image[first : first + step]
         out[first : first + step] = then(interpolate(part, 1, plans[1]))
     return out
-
-
-class NoNumbers(Exception):
-    """A model answered NaN, which is nothing that can be drawn."""
 
 
 def missing_numbers(model: Segmenter, answers: Sequence[Answer]) -> str:

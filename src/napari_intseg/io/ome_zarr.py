@@ -407,11 +407,123 @@ def write_ome_zarr(
     group = zarr.create_group(str(path), zarr_format=2 if version == "0.4" else 3)
     shapes = _put_levels(group, labels, axes, like.ndim, version)
     about = _attributes(axes, stated, step, shapes, version)
+    _tell(group, about, version, image if is_labels else None, is_labels=is_labels)
+
+
+def _tell(
+    group: Any, about: dict[str, Any], version: str, image: Path | None, *, is_labels: bool = True
+) -> None:
+    """Write what a group holds."""
     if is_labels:
         about["image-label"] = {"version": version}
         if image is not None:
             about["image-label"]["source"] = {"image": "../../"}
     group.attrs.update(about if version == "0.4" else {"ome": {"version": version, **about}})
+
+
+# the least side of a piece of labels that are written by tiles: levels below are made at the end
+_LEAST_PX = 64
+
+
+def create_tiled(
+    path: Path, like: Volume, dtype: Any, tile_px: int, *, image: Path | None = None
+) -> None:
+    """Make a group for labels that several processes write at once, each its own tiles.
+
+    No piece of any level is written by two, see `put_tile`.
+
+    Parameters
+    ----------
+    path, like, image
+        As in `write_ome_zarr`; only the shape of `like` is looked at, not its values.
+    dtype : dtype
+        Of the labels.
+    tile_px : int
+        Side of the tiles, a power of two from 64 on.
+
+    Raises
+    ------
+    FileError
+        As `write_ome_zarr`.
+    """
+    zarr = lazy_extra("zarr")
+    target, stated, axes = None if image is None else _about(image), _stated(like), "zyx"
+    axes = axes[-like.ndim :]
+    version = _checked(target.version if target else stated.version)
+    # takes no memory, whatever its shape
+    shape: tuple[int, ...] = like.shape
+    step = 1.0, ""
+    if target is not None and image is not None:
+        nothing = np.broadcast_to(np.zeros((), np.uint8), shape)
+        shape = _extended(nothing, axes, open_zarr(image), target, path).shape
+        axes = target.axes
+        if "t" in axes:
+            step = target.scale[axes.index("t")], target.units[axes.index("t")]
+    group = zarr.create_group(str(path), zarr_format=2 if version == "0.4" else 3)
+    shapes = [shape]
+    while max(shapes[-1][-2:]) > _SMALLEST_PX:
+        shapes.append((*shape[:-2], *(-(-n // 2) for n in shapes[-1][-2:])))
+    for level, one in enumerate(shapes):
+        side = min(max(tile_px >> level, _LEAST_PX), _CHUNK[2][0])
+        chunk = (1,) * (len(one) - 2) + (side, side)
+        _new_level(group, level, (one, dtype, chunk, axes), version)
+    _tell(group, _attributes(axes, stated, step, shapes, version), version, image)
+
+
+def put_tile(path: Path, at: tuple[int, int, int], tile: Array, *, tile_px: int) -> None:
+    """Write a tile of labels on all levels of which no other tile has a part.
+
+    Parameters
+    ----------
+    path : Path
+        Made by `create_tiled`.
+    at : (int, int, int)
+        Its plane, 0 in a flat image, and first row and column, multiples of the tiles' side.
+    tile : ndarray, shape (h, w)
+        Smaller than the others at the far rims alone.
+    tile_px : int
+        As in `create_tiled`.
+    """
+    group = lazy_extra("zarr").open_group(str(path), mode="r+")
+    for level in range(len(group)):
+        if level and tile_px >> level < _LEAST_PX:
+            return
+        array, begin = group[str(level)], (n >> level for n in at[1:])
+        rows, cols = (slice(n, n + size) for n, size in zip(begin, tile.shape, strict=True))
+        array[_plane_index(array, at[0], rows, cols)] = tile
+        tile = tile[::2, ::2]
+
+
+def finish_tiled(path: Path, tile_px: int) -> None:
+    """Make the levels that tiles are too small for, plane by plane, from the level above."""
+    group = lazy_extra("zarr").open_group(str(path), mode="r+")
+    for level in range(1, len(group)):
+        array, above = group[str(level)], group[str(level - 1)]
+        if tile_px >> level >= _LEAST_PX:
+            continue
+        depth = array.shape[-3] if array.ndim > 2 else 1
+        for plane in range(depth):
+            whole = slice(None)
+            seen = above[_plane_index(above, plane, whole, whole)]
+            array[_plane_index(array, plane, whole, whole)] = seen[::2, ::2]
+
+
+def _plane_index(array: Any, plane: int, rows: slice, cols: slice) -> tuple[int | slice, ...]:
+    # time and channels before the planes have one entry
+    outer = (0,) * (array.ndim - 3) + (plane,) if array.ndim > 2 else ()
+    return (*outer, rows, cols)
+
+
+def _new_level(
+    group: Any, level: int, about: tuple[tuple[int, ...], Any, tuple[int, ...], str], version: str
+) -> Any:
+    """Make an array by its shape, type, shape of pieces and axes."""
+    shape, dtype, chunk, axes = about
+    extra: dict[str, Any] = {"dimension_names": tuple(axes)}
+    if version == "0.4":
+        # OME-Zarr 0.4 asks for nested folders of pieces
+        extra = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
+    return group.create_array(str(level), shape=shape, dtype=dtype, chunks=chunk, **extra)
 
 
 def _checked(version: str) -> str:
@@ -528,13 +640,7 @@ def _put_levels(
         chunk = (1,) * outer + tuple(
             min(n, c) for n, c in zip(level.shape[outer:], _CHUNK[ndim], strict=True)
         )
-        extra: dict[str, Any] = {"dimension_names": tuple(axes)}
-        if version == "0.4":
-            # OME-Zarr 0.4 asks for nested folders of pieces
-            extra = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
-        array = group.create_array(
-            str(len(shapes)), shape=level.shape, dtype=level.dtype, chunks=chunk, **extra
-        )
+        array = _new_level(group, len(shapes), (level.shape, level.dtype, chunk, axes), version)
         array[...] = level
         shapes.append(level.shape)
         if max(level.shape[-2:]) <= _SMALLEST_PX:

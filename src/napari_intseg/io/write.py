@@ -20,7 +20,14 @@ from napari_intseg.io.dicom.rtstruct import write_rtstruct
 from napari_intseg.io.dicom.seg import PRODUCT, write_dicom_seg
 from napari_intseg.io.hdf5 import write_hdf5
 from napari_intseg.io.itk import check_name, write_itk
-from napari_intseg.io.ome_zarr import check_zarr, enlist, image_of, write_ome_zarr
+from napari_intseg.io.ome_zarr import (
+    check_zarr,
+    create_tiled,
+    enlist,
+    finish_tiled,
+    image_of,
+    write_ome_zarr,
+)
 from napari_intseg.io.output_files import SUFFIX, check_apart, files_of
 from napari_intseg.io.pictures import write_png
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
@@ -176,6 +183,38 @@ def write_labels(  # noqa: PLR0913 - what a file of labels is to say, in one cal
         else:
             _WRITERS[kind](made, smallest, like, step, is_labels=True)
         check()
+
+
+@contextmanager
+def tiled_labels(
+    path: str | Path, like: Volume, *, highest: int, tile_px: int, overwrite: bool = False
+) -> Iterator[Path]:
+    """Give a place to `put_tile` labels to; they appear whole at the end, or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Ending in ``.zarr``.
+    like : Volume
+        The image; its values are not read.
+    highest : int
+        Of the labels.
+    tile_px : int
+        Side of the tiles, a power of two from 64 on.
+    overwrite : bool, default False
+        Whether an existing one may be replaced.
+
+    Raises
+    ------
+    FileError
+        As for `write_labels`.
+    """
+    path = check_target(path, *files_of(like), overwrite=overwrite)
+    image, kind = image_of(path), np.min_scalar_type(highest)
+    with told(path), _listed(path, image), _place(path, overwrite=overwrite) as made:
+        create_tiled(made, like, kind, tile_px, image=image)
+        yield made
+        finish_tiled(made, tile_px)
 
 
 def write_picture(path: str | Path, picture: Array, *, overwrite: bool = False) -> None:

@@ -211,7 +211,8 @@ class Adapting(MadeOf):
         image: _Image = query.prepared.payload
         inner = Query(image.prepared, query.prompts, query.prev_logits)
         # if it was released
-        self.model.net.to(self.model.device)
+        if next(self.model.net.parameters()).device != self.model.device:
+            self.model.net.to(self.model.device)
         run = _Weights(self.model, self.schedule.limit)
         changes = run.unpacked(_known(query.state, image.checksum, run.names))
         done = 0

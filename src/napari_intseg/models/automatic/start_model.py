@@ -1,7 +1,7 @@
 """What every model that segments without clicks can do, and what it finds.
 
 Findings are masks with a class and a score; `Numbering` makes labels of them, the same object under
-the same number on all planes.
+the same number on all planes, and `number_tiles` where planes are looked at in tiles.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from napari_intseg.core.prompts import Box
 from napari_intseg.core.segmenter import BoolArray, FloatArray, Segmenter
@@ -260,3 +262,85 @@ class Numbering:
             if overlap >= best_overlap:
                 best, best_overlap = label, overlap
         return best
+
+
+Ints = NDArray[np.int64]
+
+# what two tiles found on the strip that both have seen is one object from this overlap (IoU) on:
+# no object of one tile can then be two of the other
+_SAME = 0.5
+
+
+def shared_pixels(one: Labels, other: Labels) -> Ints:
+    """Return how many pixels each pair of labels shares, (n, 3): a label of each, and pixels.
+
+    Parameters
+    ----------
+    one, other : ndarray of int32, shape (H, W)
+        Of the same pixels; 0 is no object.
+    """
+    both = (one > 0) & (other > 0)
+    pairs, counts = np.unique(
+        np.stack([one[both], other[both]], 1).astype(np.int64), axis=0, return_counts=True
+    )
+    return np.column_stack([pairs.reshape(-1, 2), counts]).astype(np.int64)
+
+
+def same_objects(one: Labels, other: Labels) -> Ints:
+    """Return which labels of two tiles are one object, by a strip that both have seen, (n, 2)."""
+    shared = shared_pixels(one, other)
+    mine, theirs = np.bincount(one.ravel()), np.bincount(other.ravel())
+    union = mine[shared[:, 0]] + theirs[shared[:, 1]] - shared[:, 2]
+    return shared[shared[:, 2] >= _SAME * union][:, :2]
+
+
+def number_tiles(
+    names: Sequence[str], sizes: Ints, same: Ints, shared: Ints, *, by_name: bool
+) -> Ints:
+    """Return the numbers, from 1 on, of what was found on tiles; objects count once.
+
+    The outcome does not depend on which tile was done first.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of each finding, tile after tile.
+    sizes : ndarray of int, shape (n,)
+        Of each in pixels.
+    same : ndarray of int, shape (m, 2)
+        Findings of one plane that are one object, see `same_objects`.
+    shared : ndarray of int, shape (k, 3)
+        A finding, one on the plane behind, and how many pixels they share.
+    by_name : bool
+        Whether all that has one name is one object; else an object goes on to the plane behind
+        where it overlaps one of the same name, as in `Numbering`, the largest overlap first.
+    """
+    if by_name:
+        first = {name: n for n, name in enumerate(dict.fromkeys(names), 1)}
+        return np.array([first[name] for name in names], np.int64)
+    kinds = np.unique(np.asarray(names, object).astype(str), return_inverse=True)[1]
+    parts = _components(same[kinds[same[:, 0]] == kinds[same[:, 1]]], len(names))
+    whole = np.bincount(parts, sizes, len(names))
+    shared = shared[kinds[shared[:, 0]] == kinds[shared[:, 1]]]
+    pairs, at = np.unique(parts[shared[:, :2]].reshape(-1, 2), axis=0, return_inverse=True)
+    common = np.bincount(at.ravel(), shared[:, 2], len(pairs))
+    overlap = common / np.maximum(1, whole[pairs[:, 0]] + whole[pairs[:, 1]] - common)
+    taken: tuple[set[int], set[int]] = set(), set()
+    links = []
+    for pair in pairs[np.argsort(-overlap, kind="stable")[: np.count_nonzero(overlap >= _ALIKE)]]:
+        before, behind = map(int, pair)
+        # two objects of one plane are two, however much both resemble one before
+        if before not in taken[0] and behind not in taken[1]:
+            taken[0].add(before)
+            taken[1].add(behind)
+            links.append((before, behind))
+    objects = _components(np.array(links, np.int64).reshape(-1, 2), len(names))[parts]
+    # in the order in which they come first
+    _, first_at, number = np.unique(objects, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first_at))[number.ravel()] + 1, np.int64)
+
+
+def _components(pairs: Ints, count: int) -> Ints:
+    """Return for each of so many things the number of the group that pairs make them part of."""
+    edges = sparse.coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (count, count))
+    return np.asarray(connected_components(edges, directed=False)[1], np.int64)
