@@ -1,10 +1,15 @@
 import argparse
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from napari_intseg.cli import shared_options
+from napari_intseg.cli import batch_run, shared_options
+from napari_intseg.cli.main import main
 from napari_intseg.cli.shared_options import ClickOption
+from napari_intseg.errors import WeightsError
 from napari_intseg.inference.intensity import Window
+from napari_intseg.models import registry
 
 
 @pytest.mark.parametrize(
@@ -52,3 +57,31 @@ def test_a_window_is_limits_or_level_and_width_or_a_name():
     for text in ("1,2,3", "a/b"):
         with pytest.raises(argparse.ArgumentTypeError, match="window is not understood"):
             shared_options.window(text)
+
+
+def test_threads_are_a_number_or_measured():
+    assert shared_options.threads("3") == 3
+    assert shared_options.threads("measure") == "measure"
+    for text in ("0", "-1", "many", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match="threads are not understood"):
+            shared_options.threads(text)
+
+
+@pytest.mark.parametrize("command", ["segment", "batch"])
+def test_threads_of_the_command_line_are_those_of_the_model(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save("a.png")
+    given = []
+
+    def load_model(_name, **options):
+        given.append(options["threads"])
+        raise WeightsError("none here.")
+
+    monkeypatch.setattr(registry, "load_model", load_model)
+    monkeypatch.setattr(
+        batch_run, "run_in_workers",
+        lambda function, jobs, _workers, _stop: ((job, function(job)) for job in jobs),
+    )  # fmt: skip
+    out = {"segment": "out.png", "batch": "out"}[command]
+    main([command, "a.png", "-o", out, "--click", "3,4", "--threads", "measure"])
+    assert given == ["measure"]

@@ -8,8 +8,11 @@ import yaml
 from napari.layers import Image
 from npe2 import PluginManifest
 
+from napari_intseg.core.segmenter import Traits
 from napari_intseg.errors import FileError
+from napari_intseg.models.classical.region_growing import RegionGrowing
 from napari_intseg.ui import preferences as module
+from napari_intseg.ui.controllers import model_loader
 from napari_intseg.ui.layers import points_codec
 from napari_intseg.ui.layers.points_codec import colours_for
 from napari_intseg.ui.preferences import Preferences, preferences, preferred_keys
@@ -125,3 +128,19 @@ def test_a_list_of_classes_that_is_not_there_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "preferences", lambda: Preferences(classes=gone))
     with pytest.raises(FileError, match="list of classes cannot be read: expected a text file"):
         module.offered_classes()
+
+
+@pytest.mark.parametrize("measures", [False, True])
+def test_threads_are_measured_where_that_is_asked_for(monkeypatch, measures):
+    given = []
+
+    def load_model(name, **options):
+        given.append(options.get("threads"))
+        return RegionGrowing(Traits(name))
+
+    monkeypatch.setattr(model_loader, "load_model", load_model)
+    monkeypatch.setattr(model_loader, "preferences", lambda: Preferences(measure_threads=measures))
+    model_loader.load(model_loader.Choice("bundled"), None, lambda: False)
+    # a machine that is asked over the network has threads of its own
+    model_loader.load(model_loader.Choice("bundled", "tcp://127.0.0.1:1"), None, lambda: False)
+    assert given == ["measure" if measures else None, None]

@@ -33,6 +33,7 @@ RECORDS = "jobs"
 """Folder in the output folder with a record and a log of each job."""
 
 Status = Literal["begun", "done", "failed", "skipped"]
+Threads = int | Literal["measure"] | None
 Stop = Callable[[], bool]
 Outcomes = Generator[tuple[BatchJob, "JobRecord"], None, None]
 
@@ -114,17 +115,21 @@ def _segmented(job: BatchJob, log: Any) -> dict[str, Any]:
     return {"status": "done", "sizes": {str(n): s for n, s in sizes.items()}, "parts": parts}
 
 
-def _load(name: str, *, weights: Path | None, device: str, precision: str) -> Segmenter:
-    return _loaded(name, weights, device, precision)
+def _load(
+    name: str, *, weights: Path | None, device: str, precision: str, threads: Threads
+) -> Segmenter:
+    return _loaded(name, weights, device, precision, threads)
 
 
 # one model: two may not fit into memory, and jobs in a row mostly use the same
 @lru_cache(maxsize=1)
-def _loaded(name: str, weights: Path | None, device: str, precision: str) -> Segmenter:
+def _loaded(
+    name: str, weights: Path | None, device: str, precision: str, threads: Threads
+) -> Segmenter:
     """Return a model, that of the job before if it is the same."""
     from napari_intseg.models.registry import load_model
 
-    return load_model(name, weights=weights, device=device, precision=precision)
+    return load_model(name, weights=weights, device=device, precision=precision, threads=threads)
 
 
 def settings_of(job: BatchJob) -> str:
@@ -138,7 +143,7 @@ def settings_of(job: BatchJob) -> str:
             files.append((str(path), status.st_size, status.st_mtime_ns))
     # where it runs does not matter, and what is told neither
     options = sorted(
-        (k, repr(v)) for k, v in vars(job.args).items() if k not in ("quiet", "device")
+        (k, repr(v)) for k, v in vars(job.args).items() if k not in ("quiet", "device", "threads")
     )
     return hashlib.sha256(repr((options, files)).encode()).hexdigest()
 

@@ -91,7 +91,13 @@ def run(args: argparse.Namespace) -> int:
     # all is asked before the model is loaded
     check_report(review, overwrite=args.overwrite)
     name = args.model or DEFAULT_MODEL
-    model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
+    model = load_model(
+        name,
+        weights=args.weights,
+        device=args.device,
+        precision=args.precision,
+        threads=args.threads,
+    )
     examples = []
     for text in args.by:
         image, _, labels = text.partition("=")

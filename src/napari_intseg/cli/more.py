@@ -117,7 +117,13 @@ def run(args: argparse.Namespace) -> int:
             "Leave --propagate out."
         )
     name = args.model or DEFAULT_MODEL
-    model = load_model(name, weights=args.weights, device=args.device, precision=args.precision)
+    model = load_model(
+        name,
+        weights=args.weights,
+        device=args.device,
+        precision=args.precision,
+        threads=args.threads,
+    )
     session = shared_options.begin(model, volume, args, axis=args.axis)
     if args.network is not None:
         from napari_intseg.models.guided.guided_network import load_guided

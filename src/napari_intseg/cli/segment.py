@@ -201,7 +201,7 @@ def segment_file(
     labels = _share_out(args, initial, held)
     model = load(
         args.model or DEFAULT_MODEL,
-        weights=args.weights, device=args.device, precision=args.precision,
+        weights=args.weights, device=args.device, precision=args.precision, threads=args.threads,
     )  # fmt: skip
     session = _begin(model, volume, args)
     _share_corrections(args, session)

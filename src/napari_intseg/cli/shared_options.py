@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_intseg.errors import DataError
 
@@ -114,6 +114,17 @@ def ordinal(text: str) -> int:
     """Return a place in an order, from 1."""
     if not text.strip().isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"place is not understood: expected 1, 2, …, got {text!r}")
+    return int(text)
+
+
+def threads(text: str) -> int | Literal["measure"]:
+    """Return how many threads, or that they are to be measured."""
+    if text == "measure":
+        return "measure"
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"threads are not understood: expected 1, 2, … or measure, got {text!r}"
+        )
     return int(text)
 
 
@@ -306,6 +317,11 @@ def add_model(group: Any) -> None:
     group.add_argument(
         "--precision", default="auto", choices=("auto", "float32", "bfloat16", "float16")
     )
+    group.add_argument(
+        "--threads", type=threads, metavar="N",
+        help="PyTorch's on a processor, or `measure`: as many as are quickest here, which takes "
+        "some seconds; default: one a core, or what OMP_NUM_THREADS says",
+    )  # fmt: skip
 
 
 def add_init(group: Any) -> None:

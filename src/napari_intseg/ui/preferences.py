@@ -33,6 +33,8 @@ class Preferences:
     classes : str
         Names of classes that are always offered, apart by commas, or a file with one a line; see
         `offered_classes`.
+    measure_threads : bool
+        Whether a model that is loaded is tried with several numbers of threads, see `load_model`.
     """
 
     model: str = "bundled"
@@ -44,6 +46,7 @@ class Preferences:
     click_policy: str = ""
     vertex_network: str = ""
     classes: str = ""
+    measure_threads: bool = False
 
 
 def preferred_keys() -> dict[str, str]:

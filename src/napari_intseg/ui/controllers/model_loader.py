@@ -22,6 +22,7 @@ from napari_intseg.session.prefetch import PrepareRequest, prepare, to_prepare
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.image_axes import DisplayedSlice
 from napari_intseg.ui.messages import Message, joined
+from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.worker_thread import (
     Job,
     Outcome,
@@ -114,6 +115,8 @@ def load(choice: Choice, old: Segmenter | None, should_stop: ShouldStop) -> Segm
             "insecure": choice.insecure,
             "should_stop": should_stop,
         }
+    elif preferences().measure_threads:
+        options["threads"] = "measure"
     model = load_model(choice.name, device=choice.device, precision=choice.precision, **options)
     # only when the new one is there: if it cannot be loaded the old one goes on
     _call(old, "release")
