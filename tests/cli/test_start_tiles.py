@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_intseg.cli import start_tiles
 from napari_intseg.cli.main import main
@@ -190,8 +191,11 @@ def test_a_cluster_of_another_machine_needs_tls_or_to_be_insisted_on(folder, cap
         (("--workers", "2"), "--workers has no effect"),
         (("--resume",), "--resume has no effect"),
         (("--tiles", "100"), "a power of two from 64 to 8192, got 100"),
-        (("--tiles", "64", "--overlap", "65"), "overlap cannot be used: expected 1 to 64, got 65"),
-        (("--tiles", "64", "--workers", "0"), "workers cannot be used"),
+        (
+            ("--tiles", "64", "--overlap", "65"),
+            "expected 1 to 64 pixels, got 65",
+        ),
+        (("--tiles", "64", "--workers", "0"), "workers are too few"),
         (("--tiles", "64", "--axis", "1"), "--axis does not go with --tiles"),
         (("--tiles", "64", "--annotate", "2,3@cell"), "--annotate does not go with --tiles"),
     ],
@@ -226,3 +230,34 @@ def test_strips_tell_which_labels_are_one_object():
     assert same_objects(one, other).tolist() == [[1, 4], [2, 5]]
     assert shared_pixels(one, other).tolist() == [[1, 4, 3], [2, 5, 1]]
     assert same_objects(one, 0 * other).shape == (0, 2)
+
+
+@pytest.mark.slow
+def test_several_images_are_shared_out_and_one_that_fails_does_not_end_the_others(folder, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        Image.fromarray(rng.integers(0, 2, (40, 50), np.uint8) * 240).save(images / f"{name}.png")
+    (images / "c.png").write_bytes(b"no picture")
+    words = ["--model", str(folder / "bright.onnx"), "--window", "0,255", "--quiet"]
+    for out, more in (("alone", []), ("shared", ["--workers", "2"])):
+        assert main(["start", str(images), "-o", str(tmp_path / out), *words, *more]) == 1
+    for name in ("a_labels.png", "b_labels.png"):
+        one, other = (tmp_path / out / name for out in ("alone", "shared"))
+        assert one.read_bytes() == other.read_bytes()
+    tables = ["measure", str(tmp_path / "alone"), "-o", str(tmp_path / "tables"), "--quiet"]
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        assert main([*tables, "--scheduler", cluster.scheduler_address]) == 0
+    assert {one.name for one in (tmp_path / "tables").iterdir()} == {"a_labels.csv", "b_labels.csv"}
+
+
+@pytest.mark.parametrize("command", ["start", "more", "measure"])
+def test_workers_need_several_images(folder, capsys, command):
+    image = str(folder / "cells.zarr")
+    given = {"start": ["--model", "x"], "more": [image], "measure": []}[command]
+    assert main([command, image, *given, "-o", str(folder / "no.tif"), "--workers", "2"]) == 2
+    assert "--workers has no effect: expected it with" in capsys.readouterr().err

@@ -1,13 +1,16 @@
-"""One command for every image of a folder or a pattern."""
+"""One command for every image of a folder or a pattern: one by one, in processes, on a cluster."""
 
 import argparse
 import copy
 import glob
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from napari_intseg.errors import DataError, FileError, IntSegError
+from napari_intseg.cli.output_forms import stop_on_interrupt
+from napari_intseg.errors import DataError, FileError, IntSegError, PromptError
 from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
 
 # exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT
@@ -60,6 +63,75 @@ def is_many(given: Path) -> bool:
     return given.is_dir() and _images_in(given) != [given]
 
 
+def add_running(group: Any) -> None:
+    """Declare where several images, or tiles of one, are worked on."""
+    group.add_argument("--workers", type=int, default=1, metavar="N", help="processes; default 1")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="a dask cluster instead")
+    group.add_argument(
+        "--insecure", action="store_true", help="a cluster on another machine without TLS"
+    )
+
+
+def check_running(args: argparse.Namespace, *, several: str, is_several: bool) -> None:
+    """Refuse options of `add_running` that cannot be used.
+
+    Parameters
+    ----------
+    args : Namespace
+        With them.
+    several : str
+        What they are for, in words.
+    is_several : bool
+        Whether that is there.
+
+    Raises
+    ------
+    PromptError
+        If they have no effect, or there are too few workers.
+    """
+    given = [n for n in ("scheduler", "insecure") if getattr(args, n)]
+    given += ["workers"] * (args.workers != 1)
+    if given and not is_several:
+        raise PromptError(
+            f"--{given[0]} has no effect: expected it with {several}, got it alone. Leave it out."
+        )
+    if args.workers < 1:
+        raise PromptError(
+            f"workers are too few: expected at least 1, got {args.workers!r}. Leave it out."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageJob:
+    """One image of several.
+
+    Parameters
+    ----------
+    image, target : Path
+        What is read, and what is written.
+    args : Namespace
+        The options of the command, for this image.
+    run : callable
+        The command, with a name that can be imported.
+    """
+
+    image: Path
+    target: Path
+    args: argparse.Namespace
+    run: Callable[[argparse.Namespace], int]
+
+
+def run_job(job: ImageJob) -> tuple[int, str]:
+    """Return the exit status of a command on one image, and the error if there was one."""
+    try:
+        return job.run(job.args), ""
+    except IntSegError as err:
+        return FAILED, str(err)
+    except Exception as err:
+        # whatever it is, the other images go on
+        return FAILED, f"{type(err).__name__}: {err}"
+
+
 def run_each(
     args: argparse.Namespace,
     run: Callable[[argparse.Namespace], int],
@@ -73,7 +145,7 @@ def run_each(
     Parameters
     ----------
     args : Namespace
-        Its `output` is a folder, made if need be.
+        Its `output` is a folder, made if need be; see `add_running` as well.
     run : callable
         The command for one image.
     of : str
@@ -95,32 +167,80 @@ def run_each(
         Before anything is done: if there is no image, the output is a file, or two images would be
         written to one.
     """
+    check_running(args, several="several images", is_several=True)
     images = images_of(getattr(args, of))
     targets = _targets(args, images, name)
-    failed = 0
+    jobs, done = list[ImageJob](), 0
     for image, target in zip(images, targets, strict=True):
-        # each image gets options of its own: `run` may write into them
-        own = copy.copy(args)
-        setattr(own, of, image)
-        own.output, own.quiet = target, True
         try:
-            for other in beside:
-                given = getattr(args, other)
-                if given is not None and given.is_dir():
-                    setattr(own, other, _beside(given, image))
-            outcome = run(own)
+            own = _own(args, image, of, beside)
         except IntSegError as err:
-            failed += 1
-            print(f"{image}: failed: {' '.join(str(err).split())}", file=sys.stderr)
+            _tell_failed(image, str(err))
             continue
+        own.output = target
+        jobs.append(ImageJob(image, target, own, run))
+    failed = len(images) - len(jobs)
+    for job, (outcome, error) in _outcomes(args, jobs):
+        if error:
+            failed += 1
+            _tell_failed(job.image, error)
+            continue
+        done += 1
         if not args.quiet:
-            print(f"{image}: wrote {target}")
+            print(f"{job.image}: wrote {job.target}")
         # Ctrl-C ends all of it, not one image
         if outcome == INTERRUPTED:
             return INTERRUPTED
     if not args.quiet:
-        print(f"{len(images) - failed} of {len(images)} done")
+        print(f"{done} of {len(images)} done")
+    if done + failed < len(images):
+        return INTERRUPTED
     return FAILED if failed else 0
+
+
+def _own(
+    args: argparse.Namespace, image: Path, of: str, beside: Sequence[str]
+) -> argparse.Namespace:
+    """Return the options for one image, its own since a command may write into them."""
+    own = copy.copy(args)
+    setattr(own, of, image)
+    own.quiet = True
+    own.workers, own.scheduler, own.insecure = 1, None, False
+    # a command may keep its model for the next image
+    own.is_of_several = True
+    for other in beside:
+        given = getattr(args, other)
+        if given is not None and given.is_dir():
+            setattr(own, other, _beside(given, image))
+    return own
+
+
+def _tell_failed(image: Path, error: str) -> None:
+    print(f"{image}: failed: {' '.join(error.split())}", file=sys.stderr)
+
+
+def _outcomes(
+    args: argparse.Namespace, jobs: Sequence[ImageJob]
+) -> Iterator[tuple[ImageJob, tuple[int, str]]]:
+    """Yield the jobs with what came of them."""
+    from napari_intseg.core.workers import Died, futures_on_cluster, run_in_workers
+
+    if args.scheduler is None and args.workers == 1:
+        # here Ctrl-C is for the command itself, which keeps what it has done of an image
+        yield from ((job, run_job(job)) for job in jobs)
+        return
+    with stop_on_interrupt() as stop:
+        if args.scheduler is None:
+            for job, outcome in run_in_workers(run_job, jobs, args.workers, stop):
+                yield job, (FAILED, str(outcome)) if isinstance(outcome, Died) else outcome
+            return
+        for job, future in futures_on_cluster(
+            run_job, jobs, args.scheduler, stop, insecure=args.insecure
+        ):
+            # what dask itself raises: its workers died, or the cluster is gone
+            err = future.exception()
+            lost = FAILED, f"{type(err).__name__}: {err}"
+            yield job, future.result() if err is None else lost
 
 
 def _targets(

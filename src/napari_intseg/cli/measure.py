@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from napari_intseg.cli import shared_options
-from napari_intseg.cli.each_image import is_many, run_each, stem_of
+from napari_intseg.cli.each_image import add_running, check_running, is_many, run_each, stem_of
 from napari_intseg.cli.output_forms import progress_bar
 
 HELP = "measure the objects of a file of labels"
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a table that exists")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    add_running(parser.add_argument_group("several images"))
     shared_options.add_reading(parser.add_argument_group("DICOM"))
 
 
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         return run_each(
             args, run, of="labels", beside=("image",), name=lambda path: f"{stem_of(path)}.csv"
         )
+    check_running(args, several="several images", is_several=False)
     from napari_intseg.io.measurements import check_csv, measure, write_measurements
     from napari_intseg.io.read import read_mask
 

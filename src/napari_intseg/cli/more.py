@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_intseg.cli import shared_options
-from napari_intseg.cli.each_image import is_many, labels_name, run_each
+from napari_intseg.cli.each_image import add_running, check_running, is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, PromptError
 
@@ -84,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--propagate", action="store_true", help="carry all objects through the volume"
     )
     shared_options.add_viewing(image)
+    add_running(parser.add_argument_group("several images"))
     shared_options.add_dicom(parser.add_argument_group("DICOM"))
 
 
@@ -98,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if is_many(args.image):
         return run_each(args, run, of="image", beside=("labels",), name=labels_name)
+    check_running(args, several="several images", is_several=False)
     from napari_intseg.io.output_files import check_journal
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.write import check_fits, check_target, write_labels

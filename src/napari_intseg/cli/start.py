@@ -2,11 +2,12 @@
 
 import argparse
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import shared_options, start_tiles
-from napari_intseg.cli.each_image import is_many, labels_name, run_each
+from napari_intseg.cli.each_image import add_running, is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.core.prompts import Box
 from napari_intseg.errors import DataError, FileError, PromptError
@@ -97,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A:B",
         help="only planes A to B - 1 of a volume",
     )
+    add_running(parser.add_argument_group("several images, or tiles of one"))
     start_tiles.add_arguments(parser.add_argument_group("large images"))
     image.add_argument("--split", help="which list or subfolder of a data set; default: val")
     image.add_argument("--limit", type=int, metavar="N", help="objects of a data set at most")
@@ -145,7 +147,10 @@ def run(args: argparse.Namespace) -> int:
     if is_many(args.image):
         if traits is not None:
             tell_licence(args, traits)
-        return run_each(args, run, of="image", name=labels_name)
+        try:
+            return run_each(args, run, of="image", name=labels_name)
+        finally:
+            _loaded.cache_clear()
     inputs = (args.image, None if args.masks is None else Path(args.masks))
     check_target(args.output, *inputs, overwrite=args.overwrite)
     volume = shared_options.read_image(args)
@@ -249,17 +254,27 @@ def planes_of(args: argparse.Namespace, volume: "Volume") -> range:
 
 def load(args: argparse.Namespace) -> "tuple[StartModel, Segmenter | None]":
     """Return the model that finds objects, and the one that turns boxes into masks."""
+    load_anew = _loaded.__wrapped__
+    return (_loaded if getattr(args, "is_of_several", False) else load_anew)(
+        args.model, args.automatic, args.weights, args.masks_by, args.masks_weights, args.device
+    )
+
+
+# of several images, those of the one before
+@lru_cache(maxsize=1)
+def _loaded(*given: Any) -> "tuple[StartModel, Segmenter | None]":
     from napari_intseg.models.automatic.automatic import load_automatic
     from napari_intseg.models.automatic.open_model import load_start_model
     from napari_intseg.models.registry import load_model
 
-    if args.model is not None:
-        model: StartModel = load_start_model(args.model, device=args.device)
+    name, family, weights, masks_by, masks_weights, device = given
+    if name is not None:
+        model: StartModel = load_start_model(name, device=device)
     else:
-        model = load_automatic(args.automatic, args.weights, device=args.device)
-    if args.masks_by is None:
+        model = load_automatic(family, weights, device=device)
+    if masks_by is None:
         return model, None
-    return model, load_model(args.masks_by, weights=args.masks_weights, device=args.device)
+    return model, load_model(masks_by, weights=masks_weights, device=device)
 
 
 def _shown(args: argparse.Namespace, model: "StartModel", volume: "FileVolume") -> "StartModel":

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_intseg.cli import shared_options
+from napari_intseg.cli.each_image import check_running, is_many
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
 from napari_intseg.errors import DataError, FileError, PromptError
 from napari_intseg.io.suffixes import KINDS, ending_of
@@ -54,11 +55,6 @@ def add_arguments(tiles: Any) -> None:
         "--overlap", type=int, default=64, metavar="PX",
         help="what a tile sees beyond its own pixels (default 64): as much as an object is wide",
     )  # fmt: skip
-    tiles.add_argument("--workers", type=int, default=1, metavar="N", help="processes; default 1")
-    tiles.add_argument("--scheduler", metavar="ADDRESS", help="a dask cluster instead")
-    tiles.add_argument(
-        "--insecure", action="store_true", help="a cluster on another machine without TLS"
-    )
     tiles.add_argument(
         "--resume", action="store_true", help="keep the tiles that an earlier run has done"
     )
@@ -76,26 +72,25 @@ def check(args: argparse.Namespace) -> None:
     """
     size = args.tiles
     if size is None:
-        alone = [n for n in ("scheduler", "resume", "insecure") if getattr(args, n)]
-        alone += ["workers"] * (args.workers != 1)
-        if alone:
+        if args.resume:
             raise PromptError(
-                f"--{alone[0]} has no effect: expected it with --tiles, got it alone. Add --tiles "
-                "2048, and -o LABELS.zarr."
+                "--resume has no effect: expected it with --tiles, got it alone. Add --tiles 2048, "
+                "and -o LABELS.zarr."
             )
+        several = "--tiles or several images"
+        check_running(args, several=several, is_several=is_many(args.image))
         return
+    check_running(args, several="--tiles", is_several=True)
     if size & (size - 1) or not _LEAST_PX <= size <= _MOST_PX:
         raise PromptError(
             f"tiles have no such side: expected a power of two from {_LEAST_PX} to {_MOST_PX}, got "
             f"{size!r}. Choose 2048."
         )
-    for name, least, most in (("overlap", 1, size), ("workers", 1, None)):
-        given = getattr(args, name)
-        if given < least or (most is not None and given > most):
-            raise PromptError(
-                f"{name} cannot be used: expected {least} to {most or 'any number'}, got "
-                f"{given!r}. Leave it out."
-            )
+    if not 1 <= args.overlap <= size:
+        raise PromptError(
+            f"overlap cannot be used: expected 1 to {size} pixels, got {args.overlap!r}. Leave it "
+            "out."
+        )
     others = [f"--{n}" for n in ("masks", "annotate", "example") if getattr(args, n)]
     others += ["--axis"] * (args.axis != 0)
     if others:
