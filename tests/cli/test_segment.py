@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import signal
 
 import numpy as np
@@ -11,6 +13,7 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.evaluation.metrics import dice
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array, write_labels
+from napari_intseg.session.journal import replayer
 
 SPACING = (3.0, 0.8, 0.9)
 
@@ -235,3 +238,23 @@ def test_overwrite_replaces(scan, tmp_path):
     (tmp_path / "l.mha").write_text("old")
     assert segment(scan, tmp_path / "l.mha", "--click", "8,24,18", "--overwrite") == 0
     assert read_volume(tmp_path / "l.mha").data.any()
+
+
+def test_labels_too_large_for_memory_are_written_plane_by_plane(tmp_path, monkeypatch, capsys):
+    zarr = pytest.importorskip("zarr")
+    image, _ = balls()
+    write_array(tmp_path / "scan.zarr", image.round().astype(np.int16), Volume(image))
+    words = ["--click", "8,24,18@1", "--click", "8,22,46@2", "--propagate", "--planes", "5:12"]
+    told = []
+    for name, large in (("whole.zarr", 1 << 40), ("parts.zarr", 1)):
+        monkeypatch.setattr(replayer, "LARGE_BYTES", large)
+        assert segment(tmp_path / "scan.zarr", tmp_path / name, *words) == 0
+        told.append(capsys.readouterr().out.replace(name, "LABELS"))
+    assert told[0] == told[1]
+    groups = [zarr.open_group(str(tmp_path / f"{n}.zarr"), mode="r") for n in ("whole", "parts")]
+    whole, parts = (np.asarray(group["0"]) for group in groups)
+    np.testing.assert_array_equal(whole, parts)
+    assert set(np.unique(parts)) == {0, 1, 2}
+    # the journals, which OME-Zarr keeps in its attributes, end with the same checksum
+    sums = [re.findall(r"sha256\W+(\w{64})", json.dumps(dict(group.attrs))) for group in groups]
+    assert sums[0][-1] == sums[1][-1] == replayer.labels_checksum(parts)

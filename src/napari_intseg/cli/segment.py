@@ -174,11 +174,9 @@ def segment_file(
     sizes : dict of int to int
         Pixels, or voxels, of each label that was written.
     """
-    import numpy as np
-
     from napari_intseg.io.output_files import check_journal
     from napari_intseg.io.read import read_mask
-    from napari_intseg.io.write import check_fits, check_target, write_array, write_labels
+    from napari_intseg.io.write import check_fits, check_target, write_array
     from napari_intseg.models.registry import DEFAULT_MODEL
 
     check(args)
@@ -216,11 +214,7 @@ def segment_file(
         if args.propagate and not interrupted:
             interrupted = _propagate(session, args)
     with shared_options.told():
-        write_labels(
-            args.output, session.labels, volume, overwrite=args.overwrite,
-            names=called | shared_options.names(args, args.init),
-            algorithm=args.model or DEFAULT_MODEL,
-        )  # fmt: skip
+        sizes = _write(args, session, volume, called | shared_options.names(args, args.init))
     if not args.no_journal:
         from napari_intseg.session.journal.replayer import save_beside
 
@@ -228,10 +222,47 @@ def segment_file(
     if args.probability is not None:
         write_array(args.probability, _probability(session), volume, overwrite=args.overwrite)
     if not args.quiet:
-        _tell(session, volume, args, (*kept, *labels))
-    numbers, counts = np.unique(session.labels, return_counts=True)
-    sizes = {int(n): int(count) for n, count in zip(numbers, counts, strict=True) if n}
+        _tell(session, volume, args, {label: sizes.get(label, 0) for label in (*kept, *labels)})
     return interrupted, sizes
+
+
+# side of the pieces of labels that are written plane by plane, as for flat images
+_PIECE_PX = 1024
+
+
+def _write(
+    args: argparse.Namespace, session: "Session", volume: "FileVolume", names: dict[int, str]
+) -> dict[int, int]:
+    """Write labels, those too large for memory plane by plane; return the pixels of each."""
+    from collections import Counter
+
+    import numpy as np
+
+    from napari_intseg.io.ome_zarr import put_tile
+    from napari_intseg.io.suffixes import KINDS, ending_of
+    from napari_intseg.io.write import tiled_labels, write_labels
+    from napari_intseg.models.registry import DEFAULT_MODEL
+    from napari_intseg.session.journal.replayer import in_parts, is_large
+
+    is_zarr = KINDS.get(ending_of(args.output) or "") == "zarr"
+    if not (is_zarr and is_large(volume)):
+        written = session.labels
+        write_labels(
+            args.output, written, volume, overwrite=args.overwrite, names=names,
+            algorithm=args.model or DEFAULT_MODEL,
+        )  # fmt: skip
+        numbers, counts = np.unique(written, return_counts=True)
+        return {int(n): int(count) for n, count in zip(numbers, counts, strict=True) if n}
+    sizes, highest = Counter[int](), max(session.objects, default=0)
+    with tiled_labels(
+        args.output, volume, highest=highest, tile_px=_PIECE_PX, overwrite=args.overwrite
+    ) as target:
+        for index, labels in enumerate(in_parts(session)):
+            if labels.any():
+                put_tile(target, (index, 0, 0), labels, tile_px=_PIECE_PX)
+                for label in set(labels[labels > 0].tolist()):
+                    sizes[label] += int((labels == label).sum())
+    return dict(sizes)
 
 
 def _found_by(args: argparse.Namespace, volume: "FileVolume") -> "tuple[Array, dict[int, str]]":
@@ -496,12 +527,10 @@ def _probability(session: "Session") -> "Array":
 
 
 def _tell(
-    session: "Session", volume: "FileVolume", args: argparse.Namespace, labels: tuple[int, ...]
+    session: "Session", volume: "FileVolume", args: argparse.Namespace, sizes: dict[int, int]
 ) -> None:
-    written = session.labels
-    for label in labels:
+    for label, count in sizes.items():
         session.select_object(label)
-        count = int((written == label).sum())
         size = _size(volume, count)
         print(f"object {label}: {shared_options.counted(session)}, {count} {size}")
     for target in (args.output, args.probability):

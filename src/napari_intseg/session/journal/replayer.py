@@ -2,7 +2,9 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,16 +99,37 @@ def labels_checksum(labels: Labels) -> str:
     return hashlib.sha256(np.ascontiguousarray(labels, "<i4").tobytes()).hexdigest()
 
 
-def about_labels(labels: Labels) -> dict[str, Any]:
-    """Return what a journal says of labels, so that a replay can tell whether it gets the same."""
-    values, counts = np.unique(labels[labels > 0], return_counts=True)
-    voxels = {str(int(v)): int(n) for v, n in zip(values, counts, strict=True)}
-    return {"sha256": labels_checksum(labels), "voxels": voxels}
+def about_labels(labels: Labels | Iterable[Labels]) -> dict[str, Any]:
+    """Return what a journal says of labels, so that a replay can tell whether it gets the same.
+
+    They may come in parts, along the first axis: the outcome is that of the whole.
+    """
+    digest, voxels = hashlib.sha256(), Counter[int]()
+    for part in labels:
+        digest.update(np.ascontiguousarray(part, "<i4").tobytes())
+        values, counts = np.unique(part[part > 0], return_counts=True)
+        voxels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    return {"sha256": digest.hexdigest(), "voxels": {str(v): voxels[v] for v in sorted(voxels)}}
+
+
+def in_parts(session: Session) -> Iterator[Labels]:
+    """Return the labels of a session plane by plane, of which no more is in memory at a time."""
+    return (session.labels_on(plane) for plane in session.volume.planes(0))
+
+
+LARGE_BYTES = 4 << 30
+"""Labels of more bytes, 4 for each voxel, are not put together in memory."""
+
+
+def is_large(volume: Volume) -> bool:
+    """Whether labels of a volume are too large to be put together in memory."""
+    return 4 * math.prod(volume.shape) > LARGE_BYTES
 
 
 def note_labels(session: Session) -> None:
     """Write down what the labels are now."""
-    session.journal.note("labels", **about_labels(session.labels))
+    parts = in_parts(session) if is_large(session.volume) else session.labels
+    session.journal.note("labels", **about_labels(parts))
 
 
 def save_beside(session: Session, path: str | Path, *, time: int = 0) -> Path:
