@@ -37,7 +37,7 @@ dask cluster; LABELS is an OME-Zarr then, whose pieces are written by whoever fo
 
 examples:
   napari-intseg start cells.png -o start.tif --model net.onnx
-  napari-intseg start brain.zarr -o brain.zarr/labels/cells --model net.onnx --tiles 2048 --workers 8
+  napari-intseg start brain.zarr -o brain.zarr/labels/cells --model net.onnx --tiles 1024 --workers 8
   napari-intseg start cells.png -o start.tif --automatic mask2former --weights ~/m2f-cells
   napari-intseg start photo.png -o start.png --automatic clipseg --weights ~/clipseg --text "a dog"
   napari-intseg start ct.nii.gz -o start.nii.gz --masks totalsegmentator_output/

@@ -74,7 +74,7 @@ def check(args: argparse.Namespace) -> None:
     if size is None:
         if args.resume:
             raise PromptError(
-                "--resume has no effect: expected it with --tiles, got it alone. Add --tiles 2048, "
+                "--resume has no effect: expected it with --tiles, got it alone. Add --tiles 1024, "
                 "and -o LABELS.zarr."
             )
         several = "--tiles or several images"
@@ -84,7 +84,7 @@ def check(args: argparse.Namespace) -> None:
     if size & (size - 1) or not _LEAST_PX <= size <= _MOST_PX:
         raise PromptError(
             f"tiles have no such side: expected a power of two from {_LEAST_PX} to {_MOST_PX}, got "
-            f"{size!r}. Choose 2048."
+            f"{size!r}. Choose 1024."
         )
     if not 1 <= args.overlap <= size:
         raise PromptError(

@@ -19,7 +19,7 @@ pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
 from napari_intseg.models.sam import sam2
 from napari_intseg.models.sam.keys import library_names
-from napari_intseg.models.sam.sam import asked_in
+from napari_intseg.models.sam.mask_decoder import asked_in
 from napari_intseg.models.sam.sam2 import (
     EncodedPlane,
     Remembered,

@@ -27,6 +27,7 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoAttentio
 from transformers.models.sam_hq.configuration_sam_hq import SamHQMaskDecoderConfig
 from transformers.models.sam_hq.modeling_sam_hq import SamHQMaskDecoder
 
+from napari_intseg.core.prompts import Prompts
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.sam.keys import Rules, renamed, tied, unwrapped
@@ -253,6 +254,23 @@ class Asked:
     labels: Tensor
     box: Tensor | None = None
     mask: Tensor | None = None
+
+
+def asked_in(
+    frame: SquareFrame, shape: tuple[int, ...], prompts: Prompts, device: torch.device
+) -> Asked:
+    """Return clicks and box of an image of `shape` in the square."""
+    size = (shape[0], shape[1])
+    points = [frame.position(click.row, click.col, size) for click in prompts.clicks]
+    corners, box = None, prompts.box
+    if box is not None:
+        first, last = (box.row0, box.col0), (box.row1, box.col1)
+        corners = torch.tensor([*frame.position(*first, size), *frame.position(*last, size)])
+    return Asked(
+        torch.tensor(points, dtype=torch.float32, device=device).reshape(-1, 2),
+        torch.tensor([int(c.positive) for c in prompts.clicks], dtype=torch.int64, device=device),
+        None if corners is None else corners.to(device),
+    )
 
 
 class SamNet(Protocol):

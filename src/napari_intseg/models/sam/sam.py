@@ -30,6 +30,7 @@ from napari_intseg.core.segmenter import (
     Query,
     Saving,
     Traits,
+    bounding_box,
 )
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
@@ -51,6 +52,7 @@ from napari_intseg.models.sam.mask_decoder import (
     Embedding,
     PromptedNet,
     SamNet,
+    asked_in,
     embed,
     load_into,
     places_first,
@@ -243,26 +245,22 @@ class SamSegmenter(NetModel):
             lambda: {name: upload(array, self.hosted.device) for name, array in payload.items()},
         )
         asked = self._asked(query)
-        multimask = self.multimask
-        if multimask == "auto":
-            multimask = len(asked.points) == 1 and asked.box is None and asked.mask is None
-        several = bool(multimask)
+        alone = len(asked.points) == 1 and asked.box is None and asked.mask is None
+        several = alone if self.multimask == "auto" else self.multimask
         net: SamNet = self.hosted.net
-        given = {
-            f.name: value for f in fields(asked) if (value := getattr(asked, f.name)) is not None
-        }
-        parts = tuple(embedding)
+        told = ((one.name, getattr(asked, one.name)) for one in fields(asked))
+        given = {name: value for name, value in told if value is not None}
 
         def work(*inputs: Tensor) -> Sequence[Tensor]:
-            here = dict(zip(parts, inputs, strict=False))
-            prompts = Asked(**dict(zip(given, inputs[len(parts) :], strict=True)))
+            here = dict(zip(embedding, inputs, strict=False))
+            prompts = Asked(**dict(zip(given, inputs[len(embedding) :], strict=True)))
             return net.decode(here, prompts, multimask=several)
 
         # what is not among the inputs has to be in the name: a recording fixes it
-        name = f"decode {' '.join((*parts, *given))} {several}"
+        name = f"decode {' '.join((*embedding, *given))} {several}"
         with torch.inference_mode():
-            low, scores = self.hosted.graphs(name, work, *embedding.values(), *given.values())
-        return low, scores
+            found = self.hosted.graphs(name, work, *embedding.values(), *given.values())
+        return found[0], found[1]
 
     @property
     def signature(self) -> str:
@@ -309,23 +307,6 @@ class SamSegmenter(NetModel):
         return state.low[kept : kept + 1]
 
 
-def asked_in(
-    frame: SquareFrame, shape: tuple[int, ...], prompts: Prompts, device: torch.device
-) -> Asked:
-    """Return clicks and box of an image of `shape` in the square."""
-    size = (shape[0], shape[1])
-    points = [frame.position(click.row, click.col, size) for click in prompts.clicks]
-    corners, box = None, prompts.box
-    if box is not None:
-        first, last = (box.row0, box.col0), (box.row1, box.col1)
-        corners = torch.tensor([*frame.position(*first, size), *frame.position(*last, size)])
-    return Asked(
-        torch.tensor(points, dtype=torch.float32, device=device).reshape(-1, 2),
-        torch.tensor([int(c.positive) for c in prompts.clicks], dtype=torch.int64, device=device),
-        None if corners is None else corners.to(device),
-    )
-
-
 def _continued(state: SamState, given: FloatArray | None) -> int:
     """Return which of the offered masks the person went on with: the one most like theirs."""
     if given is None or len(state.low) == 1:
@@ -335,10 +316,8 @@ def _continued(state: SamState, given: FloatArray | None) -> int:
 
 
 def _box_of(logits: FloatArray) -> Box | None:
-    rows, cols = np.nonzero(logits > 0)
-    if not rows.size:
-        return None
-    return Box(float(rows.min()), float(cols.min()), float(rows.max()), float(cols.max()))
+    box = bounding_box(logits > 0)
+    return None if box is None else Box(box[0], box[2], box[1] - 1, box[3] - 1)
 
 
 class TinyEncoder(TinyViT):

@@ -35,6 +35,7 @@ from napari_intseg.models.sam.mask_decoder import (
     GRID,
     Asked,
     Embedding,
+    asked_in,
     computing_in,
     corners_first,
     places_first,
@@ -43,7 +44,7 @@ from napari_intseg.models.sam.mask_decoder import (
     side_for,
     to_grid,
 )
-from napari_intseg.models.sam.sam import SamSegmenter, asked_in
+from napari_intseg.models.sam.sam import SamSegmenter
 from napari_intseg.models.sam.square_frame import LOW_PX, SIDE_PX, SquareFrame, imagenet
 
 Size = Literal["tiny", "small", "base-plus", "large"]
