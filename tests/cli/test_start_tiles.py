@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from napari_intseg.cli import start_tiles
 from napari_intseg.cli.main import main
+from napari_intseg.core import workers
 from napari_intseg.core.volume import Volume
 from napari_intseg.io.ome_zarr import label_names, write_ome_zarr
 from napari_intseg.models.automatic.start_model import number_tiles, same_objects, shared_pixels
@@ -246,13 +248,53 @@ def test_several_images_are_shared_out_and_one_that_fails_does_not_end_the_other
     for name in ("a_labels.png", "b_labels.png"):
         one, other = (tmp_path / out / name for out in ("alone", "shared"))
         assert one.read_bytes() == other.read_bytes()
-    tables = ["measure", str(tmp_path / "alone"), "-o", str(tmp_path / "tables"), "--quiet"]
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
-        assert main([*tables, "--scheduler", cluster.scheduler_address]) == 0
-    assert {one.name for one in (tmp_path / "tables").iterdir()} == {"a_labels.csv", "b_labels.csv"}
+
+
+def test_several_images_go_to_a_cluster_and_one_that_it_loses_is_told(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "labels").mkdir()
+    for name in ("a", "b"):
+        Image.fromarray(np.eye(30, dtype=np.uint8)).save(tmp_path / "labels" / f"{name}.png")
+
+    def futures(function, jobs, address, stop, *, insecure):
+        assert (address, insecure, stop()) == ("tcp://127.0.0.1:1", False, False)
+        for job in jobs:
+            future = Future()
+            if job.image.name == "a.png":
+                future.set_result(function(job))
+            else:
+                future.set_exception(RuntimeError("its workers died"))
+            yield job, future
+
+    monkeypatch.setattr(workers, "futures_on_cluster", futures)
+    words = ["measure", str(tmp_path / "labels"), "-o", str(tmp_path / "tables")]
+    assert main([*words, "--scheduler", "tcp://127.0.0.1:1"]) == 1
+    told = capsys.readouterr()
+    assert "b.png: failed: RuntimeError: its workers died" in told.err
+    assert told.out.endswith("1 of 2 done\n")
+    assert [one.name for one in (tmp_path / "tables").iterdir()] == ["a.csv"]
+
+
+def test_a_damaged_record_is_one_error_that_says_what_to_do(folder, alone, monkeypatch, capsys):
+    find = start_tiles.find_tile
+
+    def damaged(job):
+        told = find(job)
+        if job.at == (0, 64, 64):
+            place = folder / "damaged.zarr.parts/0/64/64.npz"
+            place.write_bytes(place.read_bytes()[:-40])
+        return told
+
+    monkeypatch.setattr(start_tiles, "find_tile", damaged)
+    assert start(folder, "damaged.zarr", *TILES) == 2
+    told = capsys.readouterr().err
+    assert "record of a tile cannot be read" in told
+    assert "64.npz" in told
+    (folder / "damaged.zarr.parts/0/64/64.npz").unlink()
+    monkeypatch.setattr(start_tiles, "find_tile", find)
+    assert start(folder, "damaged.zarr", *TILES, "--resume") == 0
+    check_equal(levels(folder / "damaged.zarr"), alone)
 
 
 @pytest.mark.parametrize("command", ["start", "more", "measure"])

@@ -11,12 +11,14 @@ import io
 import pickle
 import shutil
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -42,6 +44,8 @@ _STRIP_PX = 8
 _MOST_TOLD = 20
 # what labels do not depend on
 _NOT_LABELS = ("run", "quiet", "workers", "scheduler", "insecure", "resume", "overwrite", "command")
+# of a record
+_PARTS = ("own", "sizes", "names", "apart", "top", "bottom", "left", "right")
 _SIDES = {"bottom": ("top", (1, 0)), "right": ("left", (0, 1))}
 
 
@@ -264,6 +268,24 @@ def _record(parts: Path, at: tuple[int, int, int]) -> Path:
     return parts / str(at[0]) / str(at[1]) / f"{at[2]}.npz"
 
 
+def _found(place: Path) -> dict[str, Any]:
+    """Return a record.
+
+    Raises
+    ------
+    FileError
+        If it is damaged.
+    """
+    try:
+        with np.load(place) as found:
+            return {name: found[name] for name in _PARTS}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as err:
+        raise FileError(
+            f"record of a tile cannot be read: expected what was found there, got {str(place)!r} "
+            f"({type(err).__name__}). Remove it; --resume looks at the tile again."
+        ) from err
+
+
 def _each(
     args: argparse.Namespace, function: Callable[[Any], str], jobs: Sequence[Any], *, of: int
 ) -> bool:
@@ -406,26 +428,25 @@ def _numbers(
     names, sizes, first = list[str](), list[Any](), dict[tuple[int, int, int], int]()
     by_name = False
     for at in places:
-        with np.load(_record(parts, at)) as found:
-            first[at] = len(names)
-            names += map(str, found["names"])
-            sizes.append(found["sizes"])
-            by_name = not bool(found["apart"])
+        found = _found(_record(parts, at))
+        first[at] = len(names)
+        names += map(str, found["names"])
+        sizes.append(found["sizes"])
+        by_name = not bool(found["apart"])
     same: list[Ints] = [np.zeros((0, 2), np.int64)]
     shared: list[Ints] = [np.zeros((0, 3), np.int64)]
     for at in places if not by_name else ():
-        with np.load(_record(parts, at)) as found:
-            for side, (opposite, step) in _SIDES.items():
-                beside = at[0], at[1] + step[0] * tile_px, at[2] + step[1] * tile_px
-                if beside in first:
-                    with np.load(_record(parts, beside)) as other:
-                        pairs = same_objects(found[side], other[opposite])
-                    same.append(pairs - 1 + np.array([first[at], first[beside]]))
-            behind = at[0] + 1, at[1], at[2]
-            if behind in first:
-                with np.load(_record(parts, behind)) as other:
-                    pairs = shared_pixels(found["own"], other["own"])
-                shared.append(pairs + np.array([first[at] - 1, first[behind] - 1, 0]))
+        found = _found(_record(parts, at))
+        for side, (opposite, step) in _SIDES.items():
+            beside = at[0], at[1] + step[0] * tile_px, at[2] + step[1] * tile_px
+            if beside in first:
+                other = _found(_record(parts, beside))[opposite]
+                pairs = same_objects(found[side], other)
+                same.append(pairs - 1 + np.array([first[at], first[beside]]))
+        behind = at[0] + 1, at[1], at[2]
+        if behind in first:
+            pairs = shared_pixels(found["own"], _found(_record(parts, behind))["own"])
+            shared.append(pairs + np.array([first[at] - 1, first[behind] - 1, 0]))
     numbers = number_tiles(
         names, np.concatenate(sizes), np.concatenate(same), np.concatenate(shared), by_name=by_name
     )
@@ -442,9 +463,9 @@ def put_labels(tile: NumberedTile) -> str:
     from napari_intseg.io.ome_zarr import put_tile
 
     try:
-        with np.load(tile.record) as found:
-            table = np.array([0, *tile.numbers], np.uint32)
-            put_tile(tile.target, tile.at, table[found["own"]], tile_px=tile.tile_px)
+        table = np.array([0, *tile.numbers], np.uint32)
+        own = table[_found(tile.record)["own"]]
+        put_tile(tile.target, tile.at, own, tile_px=tile.tile_px)
     except Exception as err:
         # as above
         return f"{type(err).__name__}: {err}"
@@ -454,9 +475,8 @@ def put_labels(tile: NumberedTile) -> str:
 def _counts(parts: Path, numbers: Mapping[tuple[int, int, int], tuple[int, ...]]) -> "Counter[int]":
     counts = Counter[int]()
     for at, own in numbers.items():
-        with np.load(_record(parts, at)) as found:
-            for number, size in zip(own, found["sizes"].tolist(), strict=True):
-                counts[number] += size
+        for number, size in zip(own, _found(_record(parts, at))["sizes"].tolist(), strict=True):
+            counts[number] += size
     return counts
 
 
