@@ -508,8 +508,12 @@ def _fixed(window: OneWindow) -> tuple[float, float]:
         window = CT_WINDOWS[window.lower()]
     if isinstance(window, Window):
         window = window.limits
-    assert isinstance(window, tuple)
-    return _check_limits(window)
+    if not isinstance(window, tuple | list) or len(window) != 2:
+        raise DataError(
+            f"window cannot be used: expected a name or (low, high), got {window!r}. "
+            "Give both limits."
+        )
+    return _check_limits((window[0], window[1]))
 
 
 def _check_percentiles(window: Percentiles) -> Percentiles:

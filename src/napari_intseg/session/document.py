@@ -548,7 +548,7 @@ class Document:
         # what comes back was limited, and smoothed, when it was new
         if exact:
             return Rules(_UNPROTECTED, self.is_locked, exact)
-        return Rules(self.protection, self.is_locked, detail_mm=self.detail_mm)
+        return Rules(self.protection, self.is_locked, False, self.history.values.get(DETAIL) or 0.0)
 
     def do(
         self,

@@ -5,8 +5,9 @@ what others hold. Under smoothed outlines the masks themselves are kept.
 """
 
 import math
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import replace
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from napari_intseg.propagation.stretch import signed_mm
 from napari_intseg.session.document import DETAIL, Change, Document
 from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Window
 from napari_intseg.session.masks.settle import plain
+from napari_intseg.session.validate_prompts import fits
 
 # within so many standard deviations a Gaussian holds 99.7 % of its weight
 _FAR_SIGMAS = 3.0
@@ -312,6 +314,11 @@ class OutlineDetail:
             raise PromptError(
                 f"detail cannot be used: expected millimetres, 0 or more, got {mm!r}. "
                 "0 shows outlines as the model gave them."
+            )
+        if not fits(planes or (), Sequence[Plane]) or not fits(labels or (), Sequence[int]):
+            raise PromptError(
+                f"detail cannot be used: expected planes and numbers of objects, got "
+                f"{shortened(planes)} and {shortened(labels)}. Leave them out for all."
             )
         document = self.document
         # 0 is kept as absent, as in a document that never had it

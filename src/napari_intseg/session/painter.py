@@ -9,7 +9,7 @@ import numpy as np
 from napari_intseg.core.segmenter import BoolArray, bounding_box
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
-from napari_intseg.session.document import Change, Document
+from napari_intseg.session.document import LARGEST_LABEL, Change, Document
 from napari_intseg.session.masks.canvas import Painted, PaintedKey, by_index
 from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, PlaneKey, Window
 from napari_intseg.session.masks.settle import (
@@ -19,7 +19,7 @@ from napari_intseg.session.masks.settle import (
     contested,
     find_free,
 )
-from napari_intseg.session.validate_prompts import check_mask
+from napari_intseg.session.validate_prompts import check_mask, fits
 
 Changes = dict[Hashable, Any]
 
@@ -57,9 +57,10 @@ class Painter:
         DataError
             If a mask is on another grid.
         """
-        if label < 0 or self.document.is_locked(label):
+        if not 0 <= label <= LARGEST_LABEL or self.document.is_locked(label):
             raise PromptError(
-                f"object cannot be painted: expected 0 or one that is not locked, got {label!r}. "
+                f"object cannot be painted: expected 0 or one that is not locked, at most "
+                f"{LARGEST_LABEL}, got {label!r}. "
                 "Unlock it, or paint with another label."
             )
         changes: Changes = {}
@@ -119,6 +120,12 @@ class Painter:
                 f"rule is unknown: expected policy, inside or region, got {sorted(unknown)!r}. "
                 "Choose one of these."
             )
+        for name, hint in (("policy", str), ("inside", int | None)):
+            if name in rules and not fits(rules[name], hint):
+                raise PromptError(
+                    f"rule is of another type: expected {name} as documented, got {rules[name]!r}. "
+                    "Choose one that there is."
+                )
         now, volume = self.document.protection, self.document.volume
         inside = rules.get("inside", now.inside)
         if "inside" in rules and inside is not None:

@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Generic, Literal, TypedDict, TypeVar
+from functools import cache
+from reprlib import repr as shortened
+from typing import Any, Generic, Literal, TypedDict, TypeVar, get_type_hints
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Segmenter, ZoomIn, missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.core.volume_segmenter import VolumeSegmenter
+from napari_intseg.errors import DataError
 from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import (
     Colour,
@@ -24,6 +27,7 @@ from napari_intseg.inference.slice_reader import check_context
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.inference.view import Read
 from napari_intseg.session.journal.codec import encode
+from napari_intseg.session.validate_prompts import fits
 
 T = TypeVar("T")
 
@@ -116,7 +120,20 @@ class Setup:
     _intensity: LazyValue[Intensity] = field(default_factory=LazyValue)
 
     def __post_init__(self) -> None:
-        """Refuse a window, channels or planes that do not exist, without reading statistics."""
+        """Refuse a window, channels or planes that do not exist, without reading statistics.
+
+        Raises
+        ------
+        DataError
+            If one of them does not exist, or a field is of another type.
+        """
+        for name, hint in _setup_types().items():
+            value = getattr(self, name)
+            if not fits(value, hint) or (name == "model" and not hasattr(value, "traits")):
+                raise DataError(
+                    f"{name} cannot be used: expected one of the type that Setup names, got "
+                    f"{shortened(value)}. See its documentation."
+                )
         # with given limits nothing is read: channels and colours alone are checked
         shown = resolve_intensity(self.volume, (0, 1), self.channels, self.colours)
         check_window(self.window, len(shown.channels) if shown.channels else 1)
@@ -148,6 +165,12 @@ class Setup:
         """Return another setup with some fields changed; see the parameters above."""
         # a new setup measures its limits anew
         names = [f.name for f in fields(self) if f.name != "_intensity"]
+        unknown = set(changes) - set(names)
+        if unknown:
+            raise DataError(
+                f"setting is unknown: expected some of {', '.join(names)}, got "
+                f"{', '.join(sorted(unknown))}. Check the name."
+            )
         return Setup(**{name: getattr(self, name) for name in names} | changes)
 
     def seen(self) -> dict[str, Any]:
@@ -173,6 +196,11 @@ class Setup:
     def look_through(self, intensity: Intensity) -> Intensity:
         """Show slices with this intensity, unless one is in use already; return the one in use."""
         return self._intensity.get(lambda: intensity)
+
+
+@cache
+def _setup_types() -> dict[str, Any]:
+    return get_type_hints(Setup)
 
 
 class SessionSettings(TypedDict, total=False):

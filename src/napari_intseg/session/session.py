@@ -13,7 +13,7 @@ from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings
 from napari_intseg.session.document import Change, Document
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
-from napari_intseg.session.journal.recorder import Recorder, recorded
+from napari_intseg.session.journal.recorder import Recorder, checked, recorded
 from napari_intseg.session.mask_edits import CleanUp, OutlineDetail
 from napari_intseg.session.masks.canvas import Labels
 from napari_intseg.session.masks.plane_state import PlacedClick, Window
@@ -23,8 +23,7 @@ from napari_intseg.session.painter import Painter
 from napari_intseg.session.predictor import CACHE_BYTES, Predictor, Request, Result, Runner, run
 from napari_intseg.session.propagator import Propagator
 from napari_intseg.session.question import Question, SessionSettings, Setup
-from napari_intseg.session.similar import TITLE as TITLE_SIMILAR
-from napari_intseg.session.similar import SearchRequest, SimilarObjects
+from napari_intseg.session.similar import TITLE, SearchRequest, SimilarObjects
 from napari_intseg.session.suggestions import (
     MOST,
     Alternative,
@@ -48,6 +47,7 @@ from napari_intseg.session.validate_prompts import (
 Progress = Callable[[int, int], None]
 
 
+@checked
 class Session:
     """One person's (or robot's) work on one volume.
 
@@ -374,7 +374,7 @@ class Session:
         """
         plane, row, col = place(self.document.volume, self._axis, position)
         title = "Positive click" if positive else "Negative click"
-        self.add_clicks({plane: (Click(row, col, positive),)}, title)
+        self.add_clicks({plane: (Click(row, col, bool(positive)),)}, title)
         return self.predictor.predict_or_recall(plane, self.document.object)
 
     def set_box(self, box: Box | None, plane: Plane | None = None) -> Result:
@@ -621,7 +621,7 @@ class Session:
         self,
         masks: Mapping[Plane, BoolArray],
         label: int | None = None,
-        title: str = TITLE_SIMILAR,
+        title: str = TITLE,
         token: str | None = None,
     ) -> Change:
         """Begin an object with masks, as one entry; see `Predictor.begin`."""

@@ -1,18 +1,132 @@
-"""Positions in the data to clicks on a plane, and checks of prompts and masks."""
+"""Positions in the data to clicks on a plane, and checks of prompts, masks and other arguments."""
 
+import inspect
 import math
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
+import re
+import types
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from reprlib import repr as shortened
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from napari_intseg.core.prompts import Click, Lasso, Prompts, Scribble
 from napari_intseg.core.segmenter import Array, BoolArray, Traits, refused
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.errors import DataError, PromptError
+from napari_intseg.errors import DataError, IntSegError, PromptError
 
 _LEAST_VERTICES = 3
 """Of a lasso: fewer hold no area."""
+
+_NUMBERS: dict[Any, tuple[type, ...]] = {
+    bool: (bool, np.bool_, int, np.integer),
+    int: (int, np.integer),
+    float: (int, float, np.integer, np.floating),
+}
+"""What passes for a number of each type. Texts do not: "5" may be a name as well."""
+
+NOT_TOLD = (TypeError, ValueError, AttributeError, LookupError, OverflowError)
+"""What Python and numpy raise somewhere inside of an argument that is of another type."""
+
+
+def kinds_of(method: Callable[..., Any]) -> dict[str, tuple[type, ...]]:
+    """Return which classes each argument of a method may have, by its types; `self` left out.
+
+    Arguments that may be anything are left out, and so is what containers hold: see `check_given`.
+    """
+    hints = get_type_hints(method)
+    shape = inspect.signature(method).parameters
+    named = [n for n, one in shape.items() if n in hints and one.kind is not one.VAR_KEYWORD]
+    found = {name: _classes(hints[name]) for name in named}
+    return {name: kinds for name, kinds in found.items() if object not in kinds}
+
+
+def wrong_argument(method: Callable[..., Any], name: str, value: object) -> PromptError:
+    """Return the error of an argument that is of another type than a method takes."""
+    hint = get_type_hints(method)[name]
+    told = inspect.formatannotation(hint)
+    # without what numpy says of shapes, and without modules
+    told = re.sub(r"numpy\.ndarray\[.*?\]\]", "ndarray", told)
+    told = re.sub(r"(\w+\.)+(?=\w)", "", told)
+    return PromptError(
+        f"{name} of {method.__name__} is of another type: expected {told}, got "
+        f"{shortened(value)}. Give one of that type."
+    )
+
+
+def check_given(method: Callable[..., Any], given: Mapping[str, Any], err: Exception) -> None:
+    """Say which argument was to blame for an error, if one is of another type, deep inside or not.
+
+    Parameters
+    ----------
+    method : callable
+        What was called; its types are looked at.
+    given : mapping of str
+        Its arguments by name.
+    err : Exception
+        What it raised. What this package raised on purpose says enough.
+
+    Raises
+    ------
+    PromptError
+        If an argument does not fit its type.
+    """
+    if isinstance(err, IntSegError):
+        return
+    hints = get_type_hints(method)
+    for name, value in given.items():
+        if name in hints and not fits(value, hints[name]):
+            raise wrong_argument(method, name, value) from err
+
+
+def _classes(hint: Any) -> tuple[type, ...]:
+    """Return the classes of a type; (object,) where anything may do."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return tuple(kind for one in get_args(hint) for kind in _classes(one))
+    if hint in _NUMBERS:
+        return _NUMBERS[hint]
+    kind = origin or hint
+    if hint is Any:
+        return (object,)
+    # masks and models are whatever can be taken for one; a sequence may be an array or a set
+    if not isinstance(kind, type) or kind is np.ndarray or getattr(kind, "_is_protocol", False):
+        return (object,)
+    return (Iterable,) if kind in (Sequence, tuple) else (kind,)
+
+
+def fits(value: object, hint: Any) -> bool:
+    """Whether a value is of a type, and so is what it holds; protocols are taken on trust."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, one) for one in args)
+    if origin is Literal:
+        return isinstance(value, str) and value in args
+    return isinstance(value, _classes(hint)) and _holds(value, origin, args)
+
+
+def _holds(value: Any, origin: Any, args: tuple[Any, ...]) -> bool:
+    """Whether what a value holds is of the types of a container, or of its own fields."""
+    if origin is Mapping:
+        return all(fits(k, args[0]) and fits(v, args[1]) for k, v in value.items())
+    if origin is np.ndarray:
+        return _is_mask(value)
+    if origin in (Sequence, tuple):
+        others = (str, bytes, Mapping) if origin is Sequence else (str, bytes, Mapping, np.ndarray)
+        return not isinstance(value, others) and all(fits(one, args[0]) for one in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        own = get_type_hints(type(value))
+        return all(fits(getattr(value, one.name), own[one.name]) for one in fields(value))
+    return True
+
+
+def _is_mask(value: object) -> bool:
+    try:
+        return np.asarray(value).dtype.kind in "biuf"
+    except ValueError:
+        # rows of different lengths
+        return False
 
 
 def place(volume: Volume, axis: int, position: Sequence[float]) -> tuple[Plane, float, float]:
@@ -33,7 +147,13 @@ def place(volume: Volume, axis: int, position: Sequence[float]) -> tuple[Plane, 
     PromptError
         If it has another number of coordinates, holds NaN, or lies outside the data.
     """
-    given = tuple(map(float, position))
+    try:
+        given = tuple(map(float, position))
+    except (TypeError, ValueError, OverflowError) as err:
+        raise PromptError(
+            f"position is not one: expected a number for each of {volume.ndim} axes, got "
+            f"{shortened(position)}. Give them in the order of the data's axes."
+        ) from err
     if len(given) != volume.ndim:
         names = "(row, col)" if volume.ndim == 2 else "(plane, row, col)"
         raise PromptError(
@@ -107,7 +227,9 @@ def check_plane(volume: Volume, plane: Plane) -> Plane:
     """
     axes = volume.ndim if volume.ndim == 3 else 1
     is_there = 0 <= plane.axis < axes
-    if not is_there or not 0 <= plane.index < (volume.shape[plane.axis] if axes == 3 else 1):
+    # a rest: half a plane is none
+    most = volume.shape[plane.axis] if is_there and axes == 3 else 1
+    if not is_there or not 0 <= plane.index < most or plane.index % 1:
         raise PromptError(
             f"plane does not exist: expected an axis below {axes} and an index inside data "
             f"of shape {volume.shape}, got {plane!r}. Choose a plane inside the data."

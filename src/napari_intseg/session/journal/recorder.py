@@ -28,6 +28,12 @@ from napari_intseg.propagation.walk import Step, Walk
 from napari_intseg.session.document import Change
 from napari_intseg.session.journal.codec import encode
 from napari_intseg.session.question import Setup
+from napari_intseg.session.validate_prompts import (
+    NOT_TOLD,
+    check_given,
+    kinds_of,
+    wrong_argument,
+)
 
 VERSION = 1
 """Of the format. It grows when older readers could not make sense of it."""
@@ -42,6 +48,7 @@ _WALKS = 16
 
 Line = dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
 _log = logging.getLogger(__name__)
 
 
@@ -204,16 +211,24 @@ class Recorder:
 
 def recorded(method: F) -> F:
     """Decorate a method of a session so that its calls are recorded; see the top of this file."""
-    shape = inspect.signature(method)
+    shape, kinds = inspect.signature(method), kinds_of(method)
 
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # by name, so that journals do not depend on the order of arguments
+        given = shape.bind(self, *args, **kwargs).arguments
+        # before anything is done: what is no argument cannot be written down either
+        for name, kind in kinds.items():
+            if name in given and not isinstance(given[name], kind):
+                raise wrong_argument(method, name, given[name])
         # the object that was current before: the method itself may change it
         current = self.document.object
         with self.journal.outer():
-            result = method(self, *args, **kwargs)
-        # by name, so that journals do not depend on the order of arguments
-        given = shape.bind(self, *args, **kwargs).arguments
+            try:
+                result = method(self, *args, **kwargs)
+            except NOT_TOLD as err:
+                check_given(method, given, err)
+                raise
         what: Line = {"object": current, **_written(given, shape)}
         if isinstance(result, Change):
             answered = self.predictor.answered_planes(result)
@@ -224,6 +239,33 @@ def recorded(method: F) -> F:
 
     call.is_recorded = True  # type: ignore[attr-defined]
     return cast(F, call)
+
+
+def checked(session: C) -> C:
+    """Decorate a class: public methods that are not recorded refuse arguments of other types."""
+    for name, method in inspect.getmembers(session, inspect.isfunction):
+        is_inner = name.startswith("_") and name != "__init__"
+        if not is_inner and not hasattr(method, "is_recorded"):
+            setattr(session, name, _checked(method))
+    return session
+
+
+def _checked(method: F) -> F:
+    shape, kinds = inspect.signature(method), kinds_of(method)
+
+    @wraps(method)
+    def call_checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = shape.bind(self, *args, **kwargs).arguments
+        for name, kind in kinds.items():
+            if name in given and not isinstance(given[name], kind):
+                raise wrong_argument(method, name, given[name])
+        try:
+            return method(self, *args, **kwargs)
+        except NOT_TOLD as err:
+            check_given(method, given, err)
+            raise
+
+    return cast(F, call_checked)
 
 
 def _written(given: Mapping[str, Any], shape: inspect.Signature) -> Line:
