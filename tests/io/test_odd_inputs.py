@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import struct
 import warnings
 from pathlib import Path
@@ -360,6 +361,31 @@ def test_pieces_of_zarr_come_in_the_machines_byte_order(tmp_path):
     data = values(tmp_path / "i.zarr")
     assert data.dtype.isnative
     np.testing.assert_array_equal(data, BASE)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_zarr_of_which_all_pieces_are_gone_is_told(tmp_path, zarr_format):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(
+        str(tmp_path / "i.zarr"), shape=BASE.shape, chunks=(2, 3, 5), dtype="i2", fill_value=7,
+        zarr_format=zarr_format,
+    )  # fmt: skip
+    assert "no piece of pixels is stored; 7 is shown everywhere" in remarks(tmp_path / "i.zarr")
+    array[:2] = BASE[:2]
+    assert not remarks(tmp_path / "i.zarr")
+
+
+def test_the_level_of_an_ome_zarr_that_is_gone_is_named(tmp_path):
+    pytest.importorskip("zarr")
+    from napari_intseg.io.ome_zarr import write_ome_zarr
+
+    path = tmp_path / "i.zarr"
+    write_ome_zarr(path, BASE, Volume(BASE), version="0.4", is_labels=False)
+    assert not remarks(path)
+    for piece in (path / "0").iterdir():
+        if not piece.name.startswith("."):
+            shutil.rmtree(piece) if piece.is_dir() else piece.unlink()
+    assert "no piece of pixels is stored of '0'" in remarks(path)
 
 
 def test_pixels_of_hdf5_that_were_never_written_are_told(tmp_path):

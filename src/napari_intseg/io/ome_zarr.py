@@ -30,7 +30,7 @@ from napari_intseg.io.raster import (
 from napari_intseg.io.source import FileVolume, Source, ZarrScale
 from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import factors_mm, mm_per_unit, seconds_per_unit
-from napari_intseg.io.zarr_store import MOST_LEVELS, wrong
+from napari_intseg.io.zarr_store import MOST_LEVELS, has_pieces, wrong
 
 MARKS = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 """One of these files is in every folder that is a zarr."""
@@ -240,6 +240,13 @@ def _shown(array: Any, path: Path) -> Any:
         raise FileError(
             f"file does not hold an image: expected an array of numbers, got {array!r} in "
             f"{str(path)!r}. Name another part of it."
+        )
+    if array.size and not has_pieces(path / array.path):
+        # zarr leaves out pieces that hold nothing but this, so some may be missing in a whole file
+        remark(
+            path,
+            f"no piece of pixels is stored{f' of {array.path!r}' if array.path else ''}; "
+            f"{array.fill_value} is shown everywhere",
         )
     return OnDisk(array, path)
 

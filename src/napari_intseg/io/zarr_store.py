@@ -6,6 +6,7 @@ How large compressed bytes become is found out in bounded memory before they are
 import bz2
 import lzma
 import math
+import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -197,6 +198,12 @@ def check_array_folder(path: Path) -> None:
         if file.is_file():
             data_file(path, name)
             check_metadata(name, file.read_bytes(), path)
+
+
+def has_pieces(folder: Path) -> bool:
+    """Whether any piece of an array is stored in its folder."""
+    names = (name for _, _, files in os.walk(folder) for name in files)
+    return any(name not in METADATA for name in names)
 
 
 def check_metadata(key: str, content: bytes, path: Path) -> dict[str, "FileError | dict[str, Any]"]:
