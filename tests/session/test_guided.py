@@ -94,7 +94,7 @@ def test_the_shell_goes_through_a_folder_and_lists_what_to_look_at(tmp_path, cap
     words = ["guide", str(tmp_path / "scans"), "--by", f"{tmp_path}/a.tif={tmp_path}/a_labels.tif",
              "-o", str(out), "--model", "region-growing", "--network", "none"]  # fmt: skip
     assert main(words) == 0
-    assert "on 2 images" in capsys.readouterr().out
+    assert "on 2 of 2 images" in capsys.readouterr().out
     sizes = [len(np.unique(tifffile.imread(out / f"s{seed}.tif"))) - 1 for seed in (1, 2)]
     assert sizes == [5, 6]
     with (out / "review.csv").open() as stream:
@@ -103,6 +103,13 @@ def test_the_shell_goes_through_a_folder_and_lists_what_to_look_at(tmp_path, cap
     likeness = [float(row["likeness"]) for row in rows]
     assert likeness == sorted(likeness)
     assert main(words) == 2  # they are there already
+    # one that is damaged does not end the others, and is told at the end
+    (tmp_path / "scans" / "s0.png").write_bytes(b"no picture")
+    assert main([*words, "--overwrite"]) == 1
+    told = capsys.readouterr()
+    assert "on 2 of 3 images" in told.out
+    assert "s0.png: failed: file cannot be read" in told.err
+    assert sorted(p.name for p in out.iterdir()) == ["review.csv", "s1.tif", "s2.tif"]
     (tmp_path / "none").mkdir()
     assert main(["guide", str(tmp_path / "none"), *words[2:]]) == 2
 

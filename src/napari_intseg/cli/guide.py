@@ -3,18 +3,20 @@
 import argparse
 import csv
 import io
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import shared_options
+from napari_intseg.cli.each_image import FAILED, INTERRUPTED
 from napari_intseg.cli.output_forms import (
     check_report,
     progress_bar,
     stop_on_interrupt,
     write_report,
 )
-from napari_intseg.errors import DataError
+from napari_intseg.errors import DataError, IntSegError
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Segmenter
@@ -25,14 +27,13 @@ HELP = "segment a folder of images by one or a few that are labelled"
 DESCRIPTION = """Learn what objects look like from IMAGE=LABELS, flat images with a few objects
 each, and find them on every image of FOLDER, by a small network in the package. Labels are written
 to OUT under the images' names, and OUT/review.csv lists every object with its image, size and
-likeness, the least likely first: those are the ones to look at. Ctrl-C keeps what is done.
+likeness, the least likely first: those are the ones to look at. An image that cannot be read is
+told and left out. Ctrl-C keeps what is done.
 
 examples:
   napari-intseg guide scans/ --by cells_1.png=cells_1_labels.png -o found/
   napari-intseg guide scans/ --by a.tif=a_l.tif --by b.tif=b_l.tif -o found/ --model mobile-sam
   napari-intseg guide scans/ --by cells_1.png=cells_1_labels.png -o found/ --network my-guide"""
-# exit code: 128 + SIGINT, as shells have it after Ctrl+C
-INTERRUPTED = 130
 NO_NETWORK = "none"
 """What `--network` says for the discriminant."""
 
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; 130 when interrupted, with what was found by then written.
+        0; 1 if an image could not be read or its labels not be written; 130 when interrupted, with
+        what was found by then written.
     """
     import numpy as np
 
@@ -105,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         with shared_options.told():
             examples.append((setup, read_mask(Path(labels), setup.volume)))
     support, rows = learn(examples, _network(args)), list[dict[str, Any]]()
+    failed, written = list[str](), 0
     with (
         stop_on_interrupt() as stopped,
         progress_bar("guide", "image", quiet=args.quiet) as show,
@@ -112,22 +115,37 @@ def run(args: argparse.Namespace) -> int:
         for done, (path, target) in enumerate(targets.items()):
             if stopped():
                 break
-            setup = _setup(model, path, args)
-            found = np.zeros(setup.volume.shape, np.int32)
-            for number, one in enumerate(segment_guided(support, setup), 1):
-                found[one.mask] = number
-                rows.append(
-                    {
-                        "image": path.name, "object": number, "pixels": int(one.mask.sum()),
-                        "likeness": f"{one.likeness:.3f}",
-                    }
-                )  # fmt: skip
-            write_labels(target, found, setup.volume, overwrite=args.overwrite, algorithm=name)
-            show(done + 1, len(images))
+            try:
+                setup = _setup(model, path, args)
+                found = np.zeros(setup.volume.shape, np.int32)
+                objects = list(segment_guided(support, setup))
+                for number, one in enumerate(objects, 1):
+                    found[one.mask] = number
+                write_labels(target, found, setup.volume, overwrite=args.overwrite, algorithm=name)
+            except IntSegError as err:
+                # one that is damaged does not end the others
+                failed.append(f"{path}: failed: {' '.join(str(err).split())}")
+                continue
+            finally:
+                show(done + 1, len(images))
+            written += 1
+            rows += [
+                {
+                    "image": path.name, "object": number, "pixels": int(one.mask.sum()),
+                    "likeness": f"{one.likeness:.3f}",
+                }
+                for number, one in enumerate(objects, 1)
+            ]  # fmt: skip
     _write_review(review, rows)
+    # behind the bar, where they stay to be read
+    for line in failed:
+        print(line, file=sys.stderr)
     if not args.quiet:
-        print(f"{len(rows)} objects on {len(images)} images; {review} lists what to look at first")
-    return INTERRUPTED if stopped() else 0
+        print(
+            f"{len(rows)} objects on {written} of {len(images)} images; {review} lists what to "
+            "look at first"
+        )
+    return INTERRUPTED if stopped() else FAILED if failed else 0
 
 
 def _network(args: argparse.Namespace) -> "LikenessNetwork | None":
