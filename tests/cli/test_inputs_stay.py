@@ -130,6 +130,17 @@ def test_guide_never_replaces_what_it_learns_from(cells, monkeypatch, capsys):
     assert (cells / "l.tif").read_bytes() == before
 
 
+@pytest.mark.parametrize("words", [("workload",), ("agree", "l.tif")])
+def test_a_report_never_replaces_the_journal_of_labels(cells, monkeypatch, capsys, words):
+    monkeypatch.chdir(cells)
+    assert main(["segment", "i.tif", "-o", "o.tif", *WALKER, "--click", "30,45"]) == 0
+    journal = cells / "o.tif.journal.jsonl"
+    before = journal.read_bytes()
+    assert main([*words, "o.tif", "-o", journal.name, "--overwrite"]) == 2
+    assert "is or belongs to 'o.tif'" in capsys.readouterr().err
+    assert journal.read_bytes() == before
+
+
 def test_labels_of_a_set_never_replace_one_another(tmp_path):
     entries = [SimpleNamespace(name=name, image=Path("i.png")) for name in ("a/b", "a_b")]
     args = SimpleNamespace(output=tmp_path / "out", image=tmp_path / "set", overwrite=True)

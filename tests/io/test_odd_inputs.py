@@ -330,6 +330,44 @@ def test_an_nrrd_that_does_not_know_its_spacing_says_so(tmp_path, told):
             read_volume(tmp_path / "i.nrrd")
 
 
+def test_sizes_that_a_header_does_not_tell_are_told(tmp_path):
+    untold = "sizes of its voxels are not told; 1 is taken"
+    lines = "type: short\ndimension: 3\nsizes: 5 6 4\naxis maxs: 10 12 8\nendian: little\n"
+    (tmp_path / "i.nrrd").write_bytes(
+        f"NRRD0004\n{lines}encoding: raw\n\n".encode() + BASE.tobytes()
+    )
+    assert untold in remarks(tmp_path / "i.nrrd")
+    path = metaimage(tmp_path / "i.mha", ElementSpacing="2 2 2")
+    assert not remarks(path)
+    path.write_bytes(path.read_bytes().replace(b"ElementSpacing = 2 2 2\n", b""))
+    assert untold in remarks(path)
+
+
+def test_values_that_a_metaimage_asks_for_are_told(tmp_path):
+    asked = {"ElementToIntensityFunctionSlope": "1", "ElementToIntensityFunctionOffset": "-1024"}
+    path = metaimage(tmp_path / "i.mha", **asked)
+    assert "ElementToIntensityFunction (1 times, plus -1024) is not applied" in remarks(path)
+    np.testing.assert_array_equal(values(path), BASE)
+    assert not remarks(
+        metaimage(tmp_path / "i.mha", **asked | {"ElementToIntensityFunctionOffset": "0"})
+    )
+
+
+def test_planes_of_a_tiff_that_have_no_distance_are_told(tmp_path):
+    untold = "planes have no distance; the size of its columns is taken"
+    about = {"axes": "ZYX", "unit": "um"}
+    tifffile.imwrite(tmp_path / "i.tif", BASE, imagej=True, resolution=(2, 2), metadata=about)
+    assert untold in remarks(tmp_path / "i.tif")
+    tifffile.imwrite(tmp_path / "i.tif", BASE, imagej=True, resolution=(2, 2),
+                     metadata=about | {"spacing": 3})  # fmt: skip
+    assert not remarks(tmp_path / "i.tif")
+    sizes = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(tmp_path / "i.ome.tif", BASE, metadata=sizes)
+    assert untold in remarks(tmp_path / "i.ome.tif")
+    tifffile.imwrite(tmp_path / "i.ome.tif", BASE, metadata=sizes | {"PhysicalSizeZ": 2})
+    assert not remarks(tmp_path / "i.ome.tif")
+
+
 def test_a_resolution_of_nothing_is_no_inch(tmp_path):
     tifffile.imwrite(tmp_path / "i.tif", BASE[0], resolution=(0, 0), resolutionunit=2)
     volume = read_volume(tmp_path / "i.tif")

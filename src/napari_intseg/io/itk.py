@@ -176,6 +176,8 @@ _OF_NO_PATIENT = {
 _WORLD = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "I": (2, 1), "S": (2, -1)}
 # cosine at which an axis counts as along another: of oblique ones the nearest is over 0.57
 _ALONG = 0.3
+# of an NRRD, by its format
+_MOST_AXES = 16
 _SPACINGS = re.compile(rb"(?im)^spacings:(.*)$")
 # unpacked at a time, 1 MB, only to be checked; not tuned
 _STEP_BYTES = 1 << 20
@@ -257,11 +259,15 @@ def _in_mm(raster: Raster) -> Raster:
     path, affine = raster.source.path, raster.affine
     assert affine is not None
     is_nrrd = path.name.lower().endswith(_NRRD_ENDINGS)
-    if told := _nrrd_space(path) if is_nrrd else _letters_apart(path, affine):
-        remark(path, told)
+    for told in (
+        (_nrrd_space(path),) if is_nrrd else (_letters_apart(path, affine), _left_out(path))
+    ):
+        if told:
+            remark(path, told)
     units = SpaceUnits.read(path) if is_nrrd else metaimage_units(path)
     n = sum(a in "zyx" for a in raster.axes)
-    if is_nrrd and _sizes_untold(path) > len(raster.axes) - n:
+    untold = _sizes_untold(path) if is_nrrd else _no_sizes(path) * len(raster.axes)
+    if untold > len(raster.axes) - n:
         remark(path, "sizes of its voxels are not told; 1 is taken where there is none")
     if raster.time_step_s and units.step_s:
         raster = replace(raster, time_step_s=raster.time_step_s * units.step_s)
@@ -309,11 +315,40 @@ def _letters_apart(path: Path, affine: FloatMatrix) -> str:
     )
 
 
+def _left_out(path: Path) -> str:
+    """Return in words that a MetaImage asks for other values; nothing if it does not."""
+    found = _fields(path)[0]
+    slope = found.get("ElementToIntensityFunctionSlope", "1")
+    offset = found.get("ElementToIntensityFunctionOffset", "0")
+    if not _differs(slope, 1) and not _differs(offset, 0):
+        return ""
+    return (
+        f"its ElementToIntensityFunction ({slope} times, plus {offset}) is not applied, as by ITK; "
+        "values are those that are stored"
+    )
+
+
+def _differs(told: str, number: float) -> bool:
+    try:
+        return float(told) != number
+    except ValueError:
+        return True
+
+
+def _no_sizes(path: Path) -> bool:
+    """Whether a MetaImage tells no size of its voxels."""
+    return not {"ElementSpacing", "ElementSize"} & set(_fields(path)[0])
+
+
 def _sizes_untold(path: Path) -> int:
-    """Return for how many axes an NRRD says that their spacing is not known: NaN, or 0."""
+    """Return for how many axes an NRRD does not tell a spacing: NaN, 0, or none at all."""
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
-    found = _SPACINGS.search(_HEADER_END.split(head, maxsplit=1)[0])
+    head = _HEADER_END.split(head, maxsplit=1)[0]
+    found = _SPACINGS.search(head)
+    if found is None and b"space directions:" not in head.lower():
+        # neither ITK nor other readers take "axis mins" and "axis maxs" for sizes
+        return _MOST_AXES
     values = found[1].lower().split() if found else []
     return sum(value.strip(b"+-") in (b"nan", b"0", b"0.0") for value in values)
 

@@ -25,7 +25,7 @@ def check_apart(target: str | Path, *inputs: str | Path | None) -> None:
     """Ask whether writing to a path leaves inputs as they are.
 
     They are told by what they are and not by their names: links, other spellings and files that
-    belong to an input (data of a header, planes of a DICOM folder) count.
+    belong to an input (data of a header, planes of a DICOM folder, the journal of labels) count.
 
     Parameters
     ----------
@@ -68,6 +68,9 @@ def _on_disk(given: Path) -> Path:
 
 def _touches(target: Path, given: Path) -> bool:
     if _is_same(target, given) or _is_plane_of(given, target):
+        return True
+    # the record of how labels were made is read with them
+    if _is_same(target, Path(f"{given}{SUFFIX}")):
         return True
     # links are followed only now: names that are the same file were told above
     real, read = _real(target), _real(given)

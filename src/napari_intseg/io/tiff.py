@@ -107,6 +107,12 @@ def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
     if pixels is None:
         scale = TiffScale((x, y), unit, imagej)
         spacing, word = _by_tags(scale, path)
+        if (
+            word != PIXEL
+            and _length(about.get("slices")) > 1
+            and not _length(imagej.get("spacing"))
+        ):
+            remark(path, "its planes have no distance; the size of its columns is taken")
         step = _length(about.get("finterval")) * (seconds_per_unit(about.get("tunit")) or 1.0)
         marked = are_labels(MARK, about.get(MARK))
         return Told(scale, spacing, word, _imagej_channels(about), step, marked)
@@ -120,6 +126,8 @@ def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
     step = _length(pixels.get("TimeIncrement"))
     step *= seconds_per_unit(pixels.get("TimeIncrementUnit", "s"))
     spacing, word = _by_ome(scale, path)
+    if word != PIXEL and _length(pixels.get("SizeZ")) > 1 and not _length(ome.get("PhysicalSizeZ")):
+        remark(path, "its planes have no distance; the size of its columns is taken")
     marked = are_labels(*(described or "").partition("=")[::2])
     return Told(scale, spacing, word, _ome_channels(pixels), step, marked)
 
