@@ -80,15 +80,16 @@ def test_a_full_disk_leaves_the_old_labels_and_is_told_in_one_error(tmp_path):
     assert {case: what for case, what in told.items() if what != "kept"} == {}
 
 
+# one process loads all that is needed, and each save is a fork of it that dies one step later
 KILLED = """
-import os, sys
+import os, sys, traceback
 import numpy as np
+import PIL.Image, SimpleITK, zarr
 from napari_intseg.core import files
 from napari_intseg.core.volume import Volume
 from napari_intseg.io import write
-path, die = sys.argv[1], int(sys.argv[2])
 count = 0
-def dying(real):
+def dying(real, die):
     def act(*args, **kwargs):
         global count
         count += 1
@@ -97,15 +98,28 @@ def dying(real):
         return real(*args, **kwargs)
     return act
 move = write._move
-def moving(*args):
-    for name in ("replace", "rename", "unlink", "link"):
-        setattr(os, name, dying(getattr(os, name)))
-    files.exchange = dying(files.exchange)
-    move(*args)
-write._move = moving
-labels = np.full((3, 8, 9), 2, np.uint8)
-write.write_labels(path, labels, Volume(labels), overwrite=True)
-os._exit(0)
+def save(path, die):
+    def moving(*args):
+        for name in ("replace", "rename", "unlink", "link"):
+            setattr(os, name, dying(getattr(os, name), die))
+        files.exchange = dying(files.exchange, die)
+        move(*args)
+    write._move = moving
+    labels = np.full((3, 8, 9), 2, np.uint8)
+    write.write_labels(path, labels, Volume(labels), overwrite=True)
+for die, path in enumerate(sys.argv[1:]):
+    child = os.fork()
+    if child == 0:
+        try:
+            save(path, die)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(ended)
+    if ended == 0:
+        break
 """
 
 
@@ -118,22 +132,25 @@ def found(path):
 
 @pytest.mark.parametrize("name", ["a.zarr", "a.mhd", "a.nhdr", "s_%03d.png", "a.nii.gz"])
 def test_a_kill_between_any_two_moves_leaves_the_old_or_the_new(tmp_path, name):
+    pytest.importorskip("zarr")
     old = np.ones((3, 8, 9), np.uint8)
-    outcomes = []
-    for die in range(20):
-        path = tmp_path / str(die) / name
+    paths = [tmp_path / str(die) / name for die in range(20)]
+    for path in paths:
         path.parent.mkdir()
         write_labels(path, old, Volume(old))
-        words = [sys.executable, "-c", KILLED, str(path), str(die)]
-        ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", KILLED, *map(str, paths)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    codes = [int(line) for line in ended.stdout.splitlines()]
+    # killed at each step, and whole in the end
+    assert len(codes) > 1, ended.stderr
+    assert codes == [-9] * (len(codes) - 1) + [0], ended.stderr
+    outcomes = []
+    for path in paths[: len(codes)]:
         outcomes.append(found(path))
-        assert outcomes[-1] in ({1}, {2}), die
+        assert outcomes[-1] in ({1}, {2}), path.parent.name
         write_labels(path, old * 3, Volume(old), overwrite=True)
         assert found(path) == {3}
         assert not list(path.parent.glob(".intseg-*"))
-        if ended.returncode == 0:
-            break
-    assert ended.returncode == 0, ended.stderr
     assert outcomes[0] == {1}
     assert outcomes[-1] == {2}
 
