@@ -130,6 +130,39 @@ def test_guide_never_replaces_what_it_learns_from(cells, monkeypatch, capsys):
     assert (cells / "l.tif").read_bytes() == before
 
 
+def test_no_image_of_a_folder_is_replaced_by_the_labels_of_another(cells, monkeypatch, capsys):
+    monkeypatch.chdir(cells)
+    (cells / "d").mkdir()
+    for name, given in (("i.tif", "i.tif"), ("i_labels.tif", "l.tif")):
+        (cells / "d" / name).write_bytes((cells / given).read_bytes())
+    assert main(["more", "d", "l.tif", "-o", "d", "--overwrite", *WALKER]) == 2
+    assert "'i_labels.tif' is one that is read" in capsys.readouterr().err
+    assert (cells / "d" / "i_labels.tif").read_bytes() == (cells / "l.tif").read_bytes()
+
+
+@pytest.mark.parametrize("what", ["images/a.tif", "masks/a.tif", "about.json"])
+def test_a_report_never_replaces_a_file_of_the_set_that_is_evaluated(
+    cells, monkeypatch, capsys, what
+):
+    monkeypatch.chdir(cells)
+    for name, given in (("images", "i.tif"), ("masks", "l.tif")):
+        (cells / "set" / name).mkdir(parents=True)
+        (cells / "set" / name / "a.tif").write_bytes((cells / given).read_bytes())
+    path = cells / "set" / what
+    if not path.exists():
+        path.write_text("{}")
+    before = path.read_bytes()
+    words = ["evaluate", "set", *WALKER, "--max-clicks", "1", "--quiet", "--overwrite", "--json"]
+    assert main([*words, str(path)]) == 2
+    assert "output is an input" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    if what == "about.json":
+        # a report of before may be replaced, wherever it lies
+        path.unlink()
+        assert main([*words, str(path)]) == 0
+        assert main([*words, str(path)]) == 0
+
+
 @pytest.mark.parametrize("words", [("workload",), ("agree", "l.tif")])
 def test_a_report_never_replaces_the_journal_of_labels(cells, monkeypatch, capsys, words):
     monkeypatch.chdir(cells)

@@ -261,8 +261,20 @@ def _targets(
             f"output is there twice: expected a name of its own for each image, got {double!r} for "
             "two. Give them one folder after the other."
         )
+    targets = [args.output / one for one in names]
+    # before the first is written, since it may be one that is read later; by what files are, not
+    # by their names
+    found = [image.stat() for image in images if image.exists()]
+    read = {(about.st_dev, about.st_ino) for about in found}
+    for target in targets:
+        if target.exists() and (target.stat().st_dev, target.stat().st_ino) in read:
+            raise FileError(
+                f"output is an input: expected a folder where no image would be replaced, got "
+                f"{str(args.output)!r}, where {target.name!r} is one that is read. Choose another "
+                "folder; what is read is never replaced."
+            )
     args.output.mkdir(parents=True, exist_ok=True)
-    return [args.output / one for one in names]
+    return targets
 
 
 def _beside(folder: Path, image: Path) -> Path:

@@ -195,6 +195,22 @@ def check_report(path: Path | None, *inputs: Path | None, overwrite: bool) -> No
             f"output has no folder: expected an existing one, got {str(path)!r}. Make it first."
         )
     check_apart(path, *inputs)
+    # of a folder that is read, any file may be an image or a table of it, a report excepted
+    within = [one for one in inputs if one is not None and one.is_dir()]
+    if path.is_file() and not _is_report(path):
+        for folder in within:
+            if path.resolve().is_relative_to(folder.resolve()):
+                raise FileError(
+                    f"output is an input: expected a report or a new file in a folder that is "
+                    f"read, got {str(path)!r}, which is no report. Choose another name."
+                )
+
+
+def _is_report(path: Path) -> bool:
+    """Tell whether a file is a page or a report that this program wrote."""
+    with path.open("rb") as file:
+        head = file.read(200).lower()
+    return head.startswith(b"<!doctype html>") or b'"format": "napari-intseg' in head
 
 
 def write_report(path: Path, text: str) -> None:
