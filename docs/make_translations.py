@@ -6,6 +6,7 @@ begun, to be filled in with Qt Linguist or any editor.
 """
 
 import ast
+import re
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -69,7 +70,11 @@ def write(path: Path, language: str, texts: dict[tuple[str, str], str]) -> int:
 
 
 def main(languages: list[str]) -> int:
-    """Bring catalogues up to date, or begin those of other languages; return 0."""
+    """Bring catalogues up to date, or begin those of other languages; return 0, or 2."""
+    wrong = [one for one in languages if not re.fullmatch(r"[a-z]{2,3}(_[A-Za-z]+)?", one)]
+    if wrong:
+        sys.stderr.write(f"{wrong[0]!r} is no language: expected one such as de or zh_CN\n")
+        return 2
     for language in languages or sorted(path.stem for path in FOLDER.glob("*.ts")):
         path = FOLDER / f"{language}.ts"
         texts = dict(read_catalogue(path).texts) if path.exists() else {}

@@ -118,6 +118,13 @@ def left_in_english(texts, known):
     return left
 
 
+def test_a_word_that_is_no_language_begins_no_catalogue(script, capsys):
+    before = sorted(FOLDER.iterdir())
+    assert script.main(["--help"]) == 2
+    assert "'--help' is no language" in capsys.readouterr().err
+    assert sorted(FOLDER.iterdir()) == before
+
+
 @pytest.fixture
 def speaking(monkeypatch):
     """Have the next panel speak a language, and mark what it has translated."""
