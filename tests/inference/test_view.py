@@ -42,6 +42,15 @@ def test_a_large_slice_is_read_in_blocks() -> None:
     assert reader.largest <= 16_000_000
 
 
+def test_a_grey_view_holds_one_number_a_pixel() -> None:
+    image = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    rgb = View.whole((6, 8), (12, 16)).read(Reader(image), Intensity())
+    assert rgb.shape == (12, 16, 3)
+    assert rgb.strides[2] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        rgb[0, 0] = 1
+
+
 def test_a_huge_slice_is_thinned_out() -> None:
     ramp = np.linspace(0, 1, 40_000, dtype=np.float32)
     reader = Reader(np.broadcast_to(ramp[None], (40_000, 40_000)))

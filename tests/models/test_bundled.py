@@ -15,9 +15,11 @@ from napari_intseg.models.bundled import (
     spread_narrow,
 )
 from napari_intseg.models.bundled_input import answer_all
+from napari_intseg.models.nets import click_pyramid
 from napari_intseg.models.nets.click_pyramid import (
     STAGES,
     ClickPyramid,
+    InvertedResidual,
     Lite0,
     draw_disks,
     fold_published,
@@ -205,6 +207,26 @@ def test_both_precisions_agree(precision):
         m.predict(Query(m.prepare(image), Prompts((Click(30, 30),)))).logits for m in (model, exact)
     ]
     assert np.abs(answers[0] - answers[1]).mean() < 0.1 * np.abs(answers[1]).mean() + 0.02
+
+
+@pytest.mark.skipif(click_pyramid._POINTWISE is None, reason="no bfloat16 on this processor")
+@pytest.mark.parametrize("stride", [1, 2])
+def test_an_activation_in_one_pass_with_its_convolution_changes_no_bit(stride, monkeypatch):
+    torch.manual_seed(0)
+    block = InvertedResidual(8, 8, 5, stride, 6).to(torch.bfloat16).eval()
+    # as far from zero as the limit of 6, which some responses then reach
+    x = (20 * torch.randn(2, 8, 13, 18)).to(torch.bfloat16)
+    x = x.contiguous(memory_format=torch.channels_last)
+    used, one_pass = [], click_pyramid._POINTWISE
+    monkeypatch.setattr(
+        click_pyramid, "_POINTWISE", lambda *args: used.append(args) or one_pass(*args)
+    )
+    with torch.inference_mode():
+        found = block(x)
+    monkeypatch.setattr(click_pyramid, "_POINTWISE", None)
+    with torch.inference_mode():
+        assert torch.equal(found, block(x))
+    assert len(used) == 2
 
 
 def test_a_file_in_the_weights_folder_is_a_model_by_its_name(tmp_path, monkeypatch):

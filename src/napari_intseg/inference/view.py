@@ -236,9 +236,10 @@ class View:
         Returns
         -------
         ndarray of float32, shape (h, w, 3)
-            In [0, 1]. Where `read` has `factors`, it is read at the coarsest level that still has
-            a sample for each pixel of the view. Rectangles of more than 64 million pixels are
-            first thinned out to at least two, so that a huge lazy slice is never held whole.
+            In [0, 1]; read-only where the colours agree. Where `read` has `factors`, it is read at
+            the coarsest level that still has a sample for each pixel of the view. Rectangles of
+            more than 64 million pixels are first thinned out to at least two, so that a huge lazy
+            slice is never held whole.
         """
         size, step = self.box_shape, 1
         if size[0] * size[1] > _EXACT_PX:
@@ -257,8 +258,8 @@ class View:
         shown = _interpolated(shown, plans)
         if shown.ndim == 3:
             return shown
-        # the three colours agree
-        return np.stack([shown] * 3, axis=-1)
+        # the three colours agree: one is held, since memory for three costs more than the filling
+        return np.broadcast_to(shown[..., None], (*shown.shape, 3))
 
     def _gather(self, read: Read, step: int, rows: Array, cols: Array) -> Array:
         """Read the given rows and columns of the (thinned) rectangle, a block at a time."""
