@@ -329,20 +329,12 @@ def mask_to_logits(mask: BoolArray) -> FloatArray:
 def bounding_box(mask: BoolArray) -> tuple[int, int, int, int] | None:
     """Return ``(row0, row1, col0, col1)`` of a mask's pixels, half-open; None if it has none."""
     # rows first, then columns of these rows alone: most of a large slice holds nothing
-    span = _span(np.asarray(mask.any(axis=1)))
-    if span is None:
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size == 0:
         return None
-    cols = _span(np.asarray(mask[span[0] : span[1]].any(axis=0)))
-    assert cols is not None
-    return *span, *cols
-
-
-def _span(found: BoolArray) -> tuple[int, int] | None:
-    """Return the first and last, half-open, of what is true in a row; None if nothing is."""
-    first = int(found.argmax()) if len(found) else 0
-    if not found[first : first + 1].any():
-        return None
-    return first, len(found) - int(found[::-1].argmax())
+    row0, row1 = int(rows[0]), int(rows[-1]) + 1
+    cols = np.flatnonzero(mask[row0:row1].any(axis=0))
+    return row0, row1, int(cols[0]), int(cols[-1]) + 1
 
 
 EXTREME_POINTS = 4
