@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_intseg.cli.cloud import read_points
 from napari_intseg.cli.main import main
-from napari_intseg.errors import DataError, PromptError, WeightsError
+from napari_intseg.errors import DataError, FileError, PromptError, WeightsError
 from napari_intseg.inference.point_cloud import PointClick, click_channels, segment
 from napari_intseg.models.weights.locate import locate
 from napari_intseg.training import cloud_network
@@ -109,6 +110,14 @@ def test_clouds_of_a_folder_are_read(tmp_path):
         (tmp_path / "b.npy").write_bytes(damaged)
         with pytest.raises(DataError, match="seven finite numbers"):
             read_scans(tmp_path)
+    # 560 GB by its header; asked for, they would end the program
+    with (tmp_path / "b.npy").open("wb") as file:
+        declared = {"descr": "<f8", "fortran_order": False, "shape": (10**10, 7)}
+        np.lib.format.write_array_header_1_0(file, declared)
+    with pytest.raises(DataError, match="declares 560000000000 bytes"):
+        read_scans(tmp_path)
+    with pytest.raises(FileError, match="declares 560000000000 bytes"):
+        read_points(tmp_path / "b.npy")
 
 
 def test_nothing_to_learn_from_and_other_weights_are_refused(tmp_path):

@@ -124,10 +124,14 @@ def test_classes_that_are_always_offered(told, content, names, tmp_path, monkeyp
 
 
 def test_a_list_of_classes_that_is_not_there_is_told(tmp_path, monkeypatch):
-    gone = str(tmp_path / "gone.txt")
-    monkeypatch.setattr(module, "preferences", lambda: Preferences(classes=gone))
-    with pytest.raises(FileError, match="list of classes cannot be read: expected a text file"):
-        module.offered_classes()
+    large = tmp_path / "large.txt"
+    with large.open("wb") as file:
+        file.truncate(2 << 20)
+    (tmp_path / "folder.txt").mkdir()
+    for path in (tmp_path / "gone.txt", tmp_path / "folder.txt", large):
+        monkeypatch.setattr(module, "preferences", lambda told=str(path): Preferences(classes=told))
+        with pytest.raises(FileError, match="list of classes cannot be read: expected a text file"):
+            module.offered_classes()
 
 
 @pytest.mark.parametrize("measures", [False, True])

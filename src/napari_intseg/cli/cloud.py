@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_intseg.cli import shared_options
 from napari_intseg.cli.output_forms import check_report
-from napari_intseg.core.files import write_bytes, write_text
+from napari_intseg.core.files import read_text, write_bytes, write_text
 from napari_intseg.errors import FileError, PromptError
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
 # coordinates beyond this have no distance: its square is more than a double holds
 _FARTHEST = 1e150
 _TEXT = (".csv", ".txt", ".xyz", ".pts")
+# of a text: some ten million points
+_MOST_BYTES = 1 << 30
 # point files state no type of colour: values above 1 can only be of 0 to 255
 _EIGHT_BITS = 255.0
 
@@ -129,14 +131,17 @@ def read_points(path: Path) -> tuple["NDArray[np.float64]", "NDArray[np.float32]
 def _table(path: Path) -> "NDArray[np.float64]":
     import numpy as np
 
+    from napari_intseg.io.raster import checked_bytes
+
     if path.suffix.lower() == ".npy":
+        checked_bytes(path)
         table = np.load(path, allow_pickle=False)
         if table.dtype.kind not in "buif":
             raise ValueError(f"numbers of type {table.dtype}")
         return np.atleast_2d(table.astype(float))
     if path.suffix.lower() not in _TEXT:
         raise ValueError(f"a name ending in .npy, {', '.join(_TEXT)} is known")
-    text = path.read_text("utf-8").replace(",", " ").splitlines()
+    text = read_text(path, _MOST_BYTES).replace(",", " ").splitlines()
     try:
         # a header of names is no number
         float((text[0].split() or [""])[0])

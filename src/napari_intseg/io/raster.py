@@ -14,7 +14,7 @@ import numpy as np
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import DataError, FileError, IntSegError
-from napari_intseg.io.file_checks import check_size, check_time, lazy_extra
+from napari_intseg.io.file_checks import check_regular, check_size, check_time, lazy_extra
 from napari_intseg.io.source import FileVolume, Source, affine_in
 
 
@@ -371,16 +371,31 @@ def read_npy(path: Path, *, timed: bool = False) -> Raster:
     timed : bool, default False
         Whether the first of three axes is time.
     """
-    with path.open("rb") as file:
+    size = checked_bytes(path)
+    data = np.load(path, mmap_mode="r" if size > MAPPED_BYTES else None)
+    return Raster((data,), guessed_axes(data, timed=timed), Source(path, unit="pixel"))
+
+
+def checked_bytes(path: Path) -> int:
+    """Return how many bytes the array of an ``.npy`` file has; 0 for pickled objects.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file.
+    FileError
+        If the file holds fewer.
+    """
+    with check_regular(path).open("rb") as file:
         version = np.lib.format.read_magic(file)
         headers: Any = np.lib.format
         read = headers.read_array_header_1_0 if version == (1, 0) else headers.read_array_header_2_0
         shape, _, dtype = read(file)
-    if not dtype.hasobject:
-        check_size(path, max(1, math.prod(shape) * dtype.itemsize))
-        large = math.prod(shape) * dtype.itemsize > MAPPED_BYTES
-    data = np.load(path, mmap_mode="r" if not dtype.hasobject and large else None)
-    return Raster((data,), guessed_axes(data, timed=timed), Source(path, unit="pixel"))
+    if dtype.hasobject:
+        return 0
+    size = max(1, math.prod(shape) * dtype.itemsize)
+    check_size(path, size)
+    return int(size)
 
 
 def guessed_axes(data: Any, *, timed: bool = False) -> str:

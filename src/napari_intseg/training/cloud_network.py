@@ -27,6 +27,7 @@ from torch.nn import functional as F
 from napari_intseg.core.segmenter import FloatArray
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.inference.point_cloud import CUBE, PointClick, Points, click_channels
+from napari_intseg.io.raster import checked_bytes
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.weights.locate import load_own
 from napari_intseg.models.weights.store import CLOUD, write_weights
@@ -299,6 +300,7 @@ def read_scans(folder: Path) -> list[LabelledCloud]:
 
 def _read_cloud(path: Path) -> LabelledCloud:
     try:
+        checked_bytes(path)
         table = np.load(path, allow_pickle=False)
         shape = table.shape
         is_fine = len(shape) == 2 and shape[1] == 7 and table.dtype.kind in "uif"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from napari_intseg.core.files import read_text
 from napari_intseg.errors import FileError
 
 PLUGIN = "napari-intseg"
@@ -77,6 +78,8 @@ def preferences() -> Preferences:
         return Preferences()
 
 
+# of a list of classes: one has some kB
+_MOST_BYTES = 1 << 20
 # a line of a list of EISeg's: number, name, and red, green and blue
 _NUMBERED = re.compile(r"\d+\s+(.+?)(\s+\d{1,3}){3}")
 
@@ -97,7 +100,7 @@ def offered_classes() -> tuple[str, ...]:
         names = told.split(",")
     else:
         try:
-            lines = Path(told).expanduser().read_text("utf-8").splitlines()
+            lines = read_text(Path(told).expanduser(), _MOST_BYTES).splitlines()
         except (OSError, ValueError) as err:
             raise FileError(
                 f"list of classes cannot be read: expected a text file, got {told!r} ({err}). "
