@@ -220,6 +220,18 @@ def _linked(session: Session) -> None:
     session.renumber_objects({1: 7})
 
 
+def _shared(session: Session) -> None:
+    """Objects that meet, and hear of each other's clicks."""
+    session.click((24, 20))
+    session.new_object()
+    session.click((24, 34))
+    session.share_corrections()
+    session.undo()
+    session.click((20, 36))
+    session.share_corrections()
+    session.predict(Plane(0, 0))
+
+
 SCENARIOS: dict[str, tuple[str, Callable[[Session], None]]] = {
     "flat": ("flat", _flat),
     "rgb": ("rgb", _rgb),
@@ -228,6 +240,7 @@ SCENARIOS: dict[str, tuple[str, Callable[[Session], None]]] = {
     "many": ("volume", _many),
     "regroup": ("volume", _regroup),
     "linked": ("volume", _linked),
+    "shared": ("flat", _shared),
 }
 """By name: the image, and what is done."""
 
