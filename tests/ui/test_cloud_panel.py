@@ -1,11 +1,15 @@
 """Points of a Points layer get labels by selecting some of them."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Points
+from npe2 import PluginManifest
 
-from napari_intseg.ui.panels.cloud_panel import CLICKS, OBJECT, CloudPanel
+from napari_intseg.ui.panels.cloud_panel import CLICKS, OBJECT, CloudPanel, label_cloud
 
 pytestmark = pytest.mark.gui
 
@@ -74,3 +78,25 @@ def test_a_cloud_that_goes_is_no_choice_any_more(panel, viewer, cloud):
     viewer.layers.remove(cloud)
     assert panel.cloud.count() == 0
     assert not panel.on_object.isEnabled()
+
+
+def test_the_panel_opens_once_and_no_second_widget_hides_the_first(qtbot, viewer):
+    docks = {}
+
+    def add(widget, *, name, area):
+        assert area == "right"
+        docks[name] = widget
+
+    window = SimpleNamespace(dock_widgets=docks, add_dock_widget=add)
+    place = SimpleNamespace(window=window, layers=viewer.layers, dims=viewer.dims)
+    label_cloud(place)
+    (made,) = docks.values()
+    qtbot.addWidget(made)
+    label_cloud(place)
+    assert list(docks.values()) == [made]
+    made.close_panel()
+    # napari would put several into a menu of their own
+    manifest = PluginManifest.from_file(Path(__file__).parents[2] / "napari.yaml")
+    assert [one.display_name for one in manifest.contributions.widgets] == [
+        "Interactive segmentation"
+    ]

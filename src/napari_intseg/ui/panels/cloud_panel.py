@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points
@@ -17,6 +17,9 @@ from napari_intseg.ui.panels.controls import combo, fill, form
 from napari_intseg.ui.preferences import preferences
 from napari_intseg.ui.qt.translation import preferred_language, tr, use_language
 from napari_intseg.ui.qt.worker_thread import GuiThread, Outcome, Worker, told
+
+if TYPE_CHECKING:
+    import napari
 
 OBJECT = "object"
 """Column of the layer's features with each point's object, 0 for none."""
@@ -36,6 +39,20 @@ class PlacedPoint:
     click: PointClick
 
 
+def label_cloud(viewer: "napari.Viewer") -> None:
+    """Open the panel in a viewer, or show the one that is open.
+
+    A command and no widget of the manifest: with a second widget, napari would move the one for
+    images from the menu *Plugins* into a menu of its own.
+    """
+    use_language(preferred_language(preferences().language))
+    for widget in viewer.window.dock_widgets.values():
+        if isinstance(widget, CloudPanel):
+            widget.show()
+            return
+    viewer.window.add_dock_widget(CloudPanel(viewer), name=tr("Point cloud"), area="right")
+
+
 class CloudPanel(QWidget):  # type: ignore[misc, unused-ignore]
     """Clicks on a Points layer, and the labels of its points.
 
@@ -48,7 +65,7 @@ class CloudPanel(QWidget):  # type: ignore[misc, unused-ignore]
         Its Points layers in three dimensions are offered.
     """
 
-    def __init__(self, viewer: "napari.Viewer") -> None:  # type: ignore[name-defined]  # noqa: F821
+    def __init__(self, viewer: "napari.Viewer") -> None:
         super().__init__()
         use_language(preferred_language(preferences().language))
         self._viewer: Any = viewer

@@ -1834,6 +1834,11 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
     </message>
     <message>
       <location filename="../panels/cloud_panel.py" />
+      <source>Point cloud</source>
+      <translation>Punktwolke</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
       <source>Points in a cube of this edge round a click are of its sign, in the cloud's unit.</source>
       <translation>Punkte in einem Würfel dieser Kantenlänge um einen Klick haben dessen Vorzeichen; in der Einheit der Wolke.</translation>
     </message>

@@ -1833,6 +1833,11 @@ are mixed: as displayed.</source>
     </message>
     <message>
       <location filename="../panels/cloud_panel.py" />
+      <source>Point cloud</source>
+      <translation>点云</translation>
+    </message>
+    <message>
+      <location filename="../panels/cloud_panel.py" />
       <source>Points in a cube of this edge round a click are of its sign, in the cloud's unit.</source>
       <translation>点击周围以此为边长的立方体内的点与该点击同号；单位同点云。</translation>
     </message>
