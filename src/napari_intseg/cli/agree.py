@@ -78,8 +78,7 @@ def run(args: argparse.Namespace) -> int:
         check_apart(other, one)
     # labels hold a grid too: the image is needed for the spacing of formats that tell none
     like = shared_options.read_image(args, args.image or args.labels[0])
-    with shared_options.told():
-        readers = [read_mask(path, like) for path in args.labels]
+    readers = [read_mask(path, like) for path in args.labels]
     if args.match == "overlap":
         readers = [readers[0], *(matched(one, readers[0]) for one in readers[1:])]
     found = agreement(readers, like.spacing)

@@ -24,6 +24,7 @@ from urllib.parse import quote
 from napari_intseg import __version__
 from napari_intseg.cli import segment
 from napari_intseg.cli.batch_table import BatchJob
+from napari_intseg.cli.shared_options import told
 from napari_intseg.core.files import read_json, write_text
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.workers import Died, futures_on_cluster, run_in_workers
@@ -99,7 +100,7 @@ def _segmented(job: BatchJob, log: Any) -> dict[str, Any]:
     """Return what a record says of a job done now, all that is told written to a log."""
     log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {job.place}: {job.args.image}\n")
     try:
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log), told():
             # a copy: the command writes the numbers of objects into its options
             interrupted, sizes = segment.segment_file(copy.deepcopy(job.args), _load)
         if interrupted:

@@ -58,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
             f"{str(args.output)!r}. Choose such a name."
         )
     volume = shared_options.read_image(args)
-    with shared_options.told():
-        labels = read_mask(args.labels, volume)
+    labels = read_mask(args.labels, volume)
     known = [int(n) for n in np.unique(labels) if n]
     if args.label is None and len(known) != 1:
         raise DataError(

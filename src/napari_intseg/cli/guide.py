@@ -104,8 +104,7 @@ def run(args: argparse.Namespace) -> int:
     for text in args.by:
         image, _, labels = text.partition("=")
         setup = _setup(model, Path(image), args)
-        with shared_options.told():
-            examples.append((setup, read_mask(Path(labels), setup.volume)))
+        examples.append((setup, read_mask(Path(labels), setup.volume)))
     support, rows = learn(examples, _network(args)), list[dict[str, Any]]()
     failed, written = list[str](), 0
     with (

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import napari_intseg
+from napari_intseg.cli.shared_options import told
 from napari_intseg.errors import IntSegError
 
 # in the order of the work: --help lists them so
@@ -72,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         args = _parser().parse_args(_joined(given))
-        return int(args.run(args))
+        with told():
+            return int(args.run(args))
     except SystemExit as stop:
         # a status instead of an exit, so that tests and other programs can call `main`
         return stop.code if isinstance(stop.code, int) else 0

@@ -56,8 +56,7 @@ def run(args: argparse.Namespace) -> int:
     check_csv(args.output, args.labels, args.image, overwrite=args.overwrite)
     # labels know their own spacing: the image is needed for its values alone
     like = shared_options.read_image(args, args.labels if args.image is None else args.image)
-    with shared_options.told():
-        labels = read_mask(args.labels, like)
+    labels = read_mask(args.labels, like)
     with progress_bar("measuring", "object", quiet=args.quiet) as show:
         rows = measure(labels, like, intensity=args.image is not None, on_progress=show)
     write_measurements(args.output, rows, like, overwrite=args.overwrite)

@@ -110,8 +110,7 @@ def run(args: argparse.Namespace) -> int:
         check_journal(args.output, overwrite=args.overwrite)
     volume = shared_options.read_image(args)
     check_fits(args.output, volume)
-    with shared_options.told():
-        given = read_mask(args.labels, volume)
+    given = read_mask(args.labels, volume)
     _check(given, args.labels)
     if args.propagate and volume.ndim == 2:
         raise PromptError(
@@ -137,11 +136,10 @@ def run(args: argparse.Namespace) -> int:
     # finished objects keep their pixels; those that are to be propagated must stay open
     shared_options.take_over(session, given, held, finish=not args.propagate)
     found = _find(session, planes, propagate=args.propagate, quiet=args.quiet)
-    with shared_options.told():
-        write_labels(
-            args.output, session.labels, volume,
-            overwrite=args.overwrite, names=shared_options.names(args, args.labels), algorithm=name,
-        )  # fmt: skip
+    write_labels(
+        args.output, session.labels, volume,
+        overwrite=args.overwrite, names=shared_options.names(args, args.labels), algorithm=name,
+    )  # fmt: skip
     if not args.no_journal:
         from napari_intseg.session.journal.replayer import save_beside
 

@@ -189,8 +189,7 @@ def segment_file(
         check_target(args.probability, *inputs, args.output, overwrite=args.overwrite)
     volume = shared_options.read_image(args)
     check_fits(args.output, volume)
-    with shared_options.told():
-        initial = None if args.init is None else read_mask(args.init, volume)
+    initial = None if args.init is None else read_mask(args.init, volume)
     called: dict[int, str] = {}
     if args.init_by is not None:
         initial, called = _found_by(args, volume)
@@ -213,8 +212,7 @@ def segment_file(
         _prompt(session, args, label, initial)
         if args.propagate and not interrupted:
             interrupted = _propagate(session, args)
-    with shared_options.told():
-        sizes = _write(args, session, volume, called | shared_options.names(args, args.init))
+    sizes = _write(args, session, volume, called | shared_options.names(args, args.init))
     if not args.no_journal:
         from napari_intseg.session.journal.replayer import save_beside
 

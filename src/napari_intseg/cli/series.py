@@ -4,8 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from napari_intseg.cli.shared_options import told
-
 HELP = "list the DICOM series of a folder"
 DESCRIPTION = """List the images and volumes among DICOM files, with what is wrong with them.
 
@@ -32,12 +30,11 @@ def run(args: argparse.Namespace) -> int:
     """
     from napari_intseg.io.dicom.series_reader import list_series
 
-    with told():
-        found = list_series(args.path)
+    found = list_series(args.path)
     if args.json:
         fields = (
             "number", "uid", "modality", "description", "slices", "shape", "spacing", "times",
-            "is_localizer", "problems",
+            "is_localizer", "problems", "left_out",
         )  # fmt: skip
         print(json.dumps([{name: getattr(one, name) for name in fields} for one in found]))
     else:

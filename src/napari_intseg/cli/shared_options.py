@@ -521,26 +521,28 @@ def read_image(
     """
     from napari_intseg.io.read import read_volume
 
-    with told():
-        return read_volume(
-            args.image if image is None else image,
-            time=args.time if time is None else time,
-            series=args.series,
-            resample=args.resample,
-            anonymous=not getattr(args, "keep_patient", False),
-        )
+    return read_volume(
+        args.image if image is None else image,
+        time=args.time if time is None else time,
+        series=args.series,
+        resample=args.resample,
+        anonymous=not getattr(args, "keep_patient", False),
+    )
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Print warnings as one line each on the standard error."""
-    with warnings.catch_warnings(record=True) as remarks:
-        # Python tells a warning once a line of code: here each file has its own
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for remark in remarks:
-        text = " ".join(str(remark.message).split())
+    """Print warnings as one line each on the standard error, as they come."""
+
+    def note(message: Warning | str, *_where: object, **_more: object) -> None:
+        text = " ".join(str(message).split())
         print(f"napari-intseg: note: {text}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        # again for each command of one process: the same text of one line of code is told once
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = note
+        yield
 
 
 def _name(text: str) -> tuple[int, str]:

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_intseg.cli import shared_options
 from napari_intseg.cli.output_forms import progress_bar
 from napari_intseg.errors import DataError
 
@@ -54,15 +53,14 @@ def run(args: argparse.Namespace) -> int:
 
     check_folder(args.output, overwrite=args.overwrite)
     check_apart(args.output, args.labels, args.image)
-    with shared_options.told():
-        labels, spacing = _read(args.labels)
-        if args.image is not None:
-            image, spacing = _grid(args.image)
-            if image.shape != labels.shape:
-                raise DataError(
-                    f"labels are on another grid: expected shape {tuple(image.shape)}, got "
-                    f"{tuple(labels.shape)} in {str(args.labels)!r}. Name the image they are on."
-                )
+    labels, spacing = _read(args.labels)
+    if args.image is not None:
+        image, spacing = _grid(args.image)
+        if image.shape != labels.shape:
+            raise DataError(
+                f"labels are on another grid: expected shape {tuple(image.shape)}, got "
+                f"{tuple(labels.shape)} in {str(args.labels)!r}. Name the image they are on."
+            )
     with progress_bar("linking", "time point", quiet=args.quiet) as show:
         tracks = link(labels, spacing=spacing, reach_mm=args.reach, on_progress=show)
     tracked = np.stack([tracks.apply(np.asarray(labels[t]), t) for t in range(len(labels))])

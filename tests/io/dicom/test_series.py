@@ -114,8 +114,64 @@ def test_localizers_are_apart_and_do_not_hinder_the_choice(tmp_path, dicom):
     found = list_series(tmp_path)
     assert [s.is_localizer for s in found] == [False, True]
     assert "localizer" in str(found[1])
-    assert read_volume(tmp_path).shape == (5, 12, 14)
+    name = found[1].files[0].name
+    with pytest.warns(DicomWarning, match=rf"left out: 1 image \('{name}'\), a localizer"):
+        assert read_volume(tmp_path).shape == (5, 12, 14)
     assert read_volume(tmp_path, series=2).shape == (1, 12, 14)
+
+
+OTHERS = {
+    "turned otherwise": {"cosines": PLANES["coronal"]},
+    "16x14 pixels, not 12x14": {"shape": (16, 14)},
+    "pixels of another size": {"spacing": (0.9, 0.7)},
+    "a localizer": {"tags": {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}},
+}
+
+
+@pytest.mark.parametrize("why", OTHERS)
+def test_images_of_a_series_that_lie_apart_are_told_with_the_reason(tmp_path, dicom, why):
+    slices = dicom.Scan(n=4).slices()
+    other = dicom.Scan(n=2, **OTHERS[why]).slices()
+    for data in other:
+        data.SeriesInstanceUID = slices[0].SeriesInstanceUID
+    folder = dicom.Scan().write(tmp_path / "s", slices + other)
+    series = list_series(folder)[0]
+    (left_out,) = series.left_out
+    assert left_out.startswith("2 images ('IM00")
+    assert left_out.endswith(why)
+    with pytest.warns(DicomWarning, match=rf"left out: 2 images \(.*\), {why}"):
+        assert read_volume(folder, series=1).shape[0] == 4
+
+
+def test_files_named_like_slices_that_are_none_are_told(tmp_path, dicom):
+    folder = dicom.Scan(n=3).write(tmp_path / "s")
+    (folder / "IM003_7").write_bytes(b"")
+    (folder / "IM004_8").symlink_to(folder / "nowhere")
+    (folder / "b.dcm").write_bytes(b"half of a slice")
+    (folder / "._b.dcm").write_bytes(b"what macOS leaves")
+    (folder / "README").write_text("a disc from the hospital")
+    with pytest.warns(DicomWarning) as told:
+        assert [s.slices for s in list_series(folder)] == [3]
+    assert sorted(str(one.message) for one in told) == [
+        "1 file ('IM003_7') cannot be read: it is empty",
+        "1 file ('IM004_8') cannot be read: a link to a missing file",
+        "1 file ('b.dcm') cannot be read: it does not begin as DICOM does",
+    ]
+
+
+def test_an_image_that_does_not_tell_its_rows_is_told(tmp_path, dicom):
+    slices = dicom.Scan(n=4).slices()
+    del slices[3].Rows
+    folder = dicom.Scan().write(tmp_path / "s", slices)
+    with pytest.warns(DicomWarning, match="cannot be read: no number of rows"):
+        assert [s.slices for s in list_series(folder)] == [3]
+
+
+def test_slices_in_folders_beside_slices_are_told(tmp_path, dicom):
+    folder = dicom.Scan(n=3).write(tmp_path / "s")
+    dicom.Scan(n=2).write(folder / "more")
+    with pytest.warns(DicomWarning, match=r"1 folder \('more'\): DICOM in it is left out"):
+        assert [s.slices for s in list_series(folder)] == [3]
 
 
 def test_folders_in_a_folder_are_searched_if_it_has_no_slices(tmp_path, dicom):
@@ -181,7 +237,7 @@ def test_the_same_slice_twice_is_taken_once(tmp_path, dicom):
     scan = dicom.Scan()
     slices = scan.slices()
     scan.write(tmp_path / "s", [*slices, slices[2]])
-    with pytest.warns(DicomWarning, match="1 slices are there twice"):
+    with pytest.warns(DicomWarning, match="1 slice is there twice"):
         volume = read_volume(tmp_path / "s")
     np.testing.assert_allclose(volume.data, expected(dicom, volume), atol=1)
 
@@ -193,7 +249,9 @@ def test_two_slices_at_one_place_are_told(tmp_path, dicom):
     extra.SeriesInstanceUID, extra.InstanceNumber = slices[0].SeriesInstanceUID, 99
     extra.PixelData = bytes(len(extra.PixelData))
     scan.write(tmp_path / "s", [*slices, extra])
-    with pytest.warns(DicomWarning, match=r"several slices at one position.*-42\.50"):
+    with pytest.warns(
+        DicomWarning, match=r"several slices at one position.*-42\.50 mm; 1 left out"
+    ):
         volume = read_volume(tmp_path / "s")
     np.testing.assert_allclose(volume.data, expected(dicom, volume), atol=1)  # not the zeros
 
@@ -281,7 +339,7 @@ def test_a_damaged_file_among_slices_is_told_by_its_name_alone(tmp_path, dicom):
     whole = next(folder.iterdir()).read_bytes()
     at = whole.index(b"\x28\x00\x10\x00US")
     (folder / "broken").write_bytes(whole[: at + 8] + b"\0\0" + whole[at + 10 :])  # no rows
-    with pytest.warns(DicomWarning, match="1 files cannot be read, such as 'broken'"):
+    with pytest.warns(DicomWarning, match=r"1 file \('broken'\) cannot be read: 1 frames of 0x14"):
         assert [s.slices for s in list_series(folder)] == [3]
     with pytest.raises(FileError, match="file cannot be read: expected a DICOM image"):
         list_series(folder / "broken")

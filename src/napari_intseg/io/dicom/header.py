@@ -127,6 +127,8 @@ def _vector(data: Any, name: str, count: int) -> Vector:
 _MAGIC_AT, _MAGIC = 128, b"DICM"
 _NO_IMAGES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}  # segmentations
 _NO_GRIDS = {"RTDOSE", "SEG"}
+# one of these is in all that holds pixels; reports, plans and raw data have none
+_IMAGE = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 _PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
 # an item of a compressed frame has a tag and a length of 4 bytes each (PS3.5 A.4):
 # the least that a compressed frame takes
@@ -323,8 +325,10 @@ def _header(data: Any, path: Path) -> Header | None:
     sop_class = text(data, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
     modality = text(data, "Modality")
     shape = whole(data, "Rows"), whole(data, "Columns")
-    if sop_class in _NO_IMAGES or modality in _NO_GRIDS or ("Rows" not in data):
+    if sop_class in _NO_IMAGES or modality in _NO_GRIDS or not any(n in data for n in _IMAGE):
         return None
+    if "Rows" not in data:
+        raise ValueError("no number of rows")
     per_frame = len(data.get("PerFrameFunctionalGroupsSequence") or ())
     count = whole(data, "NumberOfFrames", 1)
     if min(shape) < 1 or count < 1 or (per_frame and per_frame != count):

@@ -2,12 +2,13 @@
 
 import logging
 import os
+import re
 import threading
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from napari_intseg.io.dicom.pixels import (
     type_ahead,
     windows_of,
 )
-from napari_intseg.io.dicom.stack import Stack, affine_of, heights, sort_stacks
+from napari_intseg.io.dicom.stack import Stack, affine_of, apart, heights, sort_stacks
 from napari_intseg.io.dicom.stack import resample as resampled_stack
 from napari_intseg.io.file_checks import check_time
 from napari_intseg.io.source import FileVolume, ItkGeometry, Source
@@ -170,6 +171,11 @@ def _one_slice(frame: DicomFrame, plane: int) -> str:
 _log = logging.getLogger(__name__)
 _UNNAMED = "unnamed"
 _INDEX = "DICOMDIR"
+_ENDINGS = (".dcm", ".dicom", ".dic", ".ima")
+_HIDDEN = ""
+_NO_DICOM = "it does not begin as DICOM does"
+# files of a folder that are looked at for DICOM, as the queue does, and names that a message tells
+_LOOKED_AT, _NAMED = 3, 3
 
 
 class DicomWarning(UserWarning):
@@ -203,6 +209,8 @@ class Series:
         Missing, double, tilted or uneven slices and the like, with positions in millimetres.
     files : tuple of Path
         In no particular order.
+    beside : sequence of Stack
+        All of the same series, and localizers of others that were passed over for this one.
     """
 
     number: int
@@ -218,6 +226,20 @@ class Series:
     files: tuple[Path, ...] = field(repr=False)
     folder: Path = field(repr=False)
     stack: Stack = field(repr=False)
+    beside: Sequence[Stack] = field(default=(), repr=False)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Images that do not go into this volume, such as a localizer: how many, names, why."""
+        reasons: dict[str, list[DicomFrame]] = {}
+        for other in self.beside:
+            if other is not self.stack:
+                frames = [frame for time in other.times for frame in time]
+                reasons.setdefault(apart(frames[0], self.stack.frames[0]), []).extend(frames)
+        return tuple(
+            f"{_counted('image', [f.header.file for f in frames], len(frames))}, {reason}"
+            for reason, frames in reasons.items()
+        )
 
     def __str__(self) -> str:
         rows, cols = self.shape[1:]
@@ -253,7 +275,7 @@ def list_series(
     Warns
     -----
     DicomWarning
-        If some files cannot be read.
+        If some files cannot be read, or folders in the folder hold DICOM as well.
 
     Raises
     ------
@@ -264,7 +286,9 @@ def list_series(
     if not path.exists():
         raise FileError(f"file is missing: expected DICOM, got {str(path)!r}. Check the path.")
     tell = on_progress or _untold
-    found, damaged = _headers([path] if path.is_file() else _dicom_files(path, tell), tell)
+    files, broken = ([path], []) if path.is_file() else _dicom_files(path, tell)
+    found, damaged = _headers(files, tell)
+    damaged = broken + damaged
     if damaged and not found:
         file, reason = damaged[0]
         raise FileError(
@@ -276,8 +300,9 @@ def list_series(
             f"file holds no image: expected DICOM with rows and columns, got {str(path)!r}. "
             "Name an image, a folder of slices, or labels (DICOM-SEG, RT-STRUCT)."
         )
-    if damaged:
-        _warn(f"{len(damaged)} files cannot be read, such as {damaged[0][0].name!r}")
+    for reason in dict.fromkeys(reason for _, reason in damaged):
+        files = [file for file, why in damaged if why == reason]
+        _warn(f"{_counted('file', files)} cannot be read: {reason}")
     return _numbered(found, path)
 
 
@@ -290,7 +315,7 @@ def _headers(
     for done, file in enumerate(files):
         tell(done, len(files))
         if not looks_like_dicom(file):
-            damaged.append((file, "it does not begin as DICOM does"))
+            damaged.append((file, _NO_DICOM))
             continue
         try:
             for frame in read_frames(file):
@@ -330,7 +355,9 @@ def choose_series(path: str | Path, series: int | str | None = None) -> Series:
     # an overview beside one volume is no choice to be made
     candidates = [one for one in every if not one.is_localizer] or every
     if len(candidates) == 1:
-        return candidates[0]
+        one = candidates[0]
+        scouts = [scout.stack for scout in every if scout.is_localizer]
+        return replace(one, beside=[*one.beside, *(s for s in scouts if s not in one.beside)])
     choice = "Name a folder with DICOM files, or a file."
     if every:
         choice = (
@@ -383,7 +410,8 @@ def read_series(
     Warns
     -----
     DicomWarning
-        For each of the series' problems that resampling did not solve.
+        For each of the series' problems that resampling did not solve, and for images that are
+        left out.
 
     Raises
     ------
@@ -414,6 +442,8 @@ def _tell_problems(series: Series, *, can_resample: bool) -> None:
     remedy = ". Ask for resampling if that matters" if can_resample else ""
     for problem in series.problems:
         _warn(f"{series.modality} {series.description!r}: {problem}{remedy}")
+    for images in series.left_out:
+        _warn(f"{series.modality} {series.description!r}: left out: {images}")
 
 
 def read_dicom(
@@ -461,29 +491,75 @@ def _untold(_done: int, _total: int) -> None:
     pass
 
 
-def _dicom_files(folder: Path, tell: Callable[[int, int], None]) -> list[Path]:
-    """Return the DICOM files of a folder; of the folders in it if it has none."""
+def _dicom_files(
+    folder: Path, tell: Callable[[int, int], None]
+) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Return the DICOM files of a folder, or of the folders in it if it has none.
+
+    With them those that are named like them but are none, and why.
+    """
 
     def is_one(path: Path) -> bool:
         tell(0, 0)
         return path.is_file() and path.name != _INDEX and looks_like_dicom(path)
 
-    def found(paths: Iterator[Path]) -> list[Path]:
-        return sorted(filter(is_one, paths))
+    files = sorted(folder.iterdir())
+    found = list(filter(is_one, files))
+    if not found:
+        files = sorted(Path(at) / name for at, _, names in os.walk(folder) for name in names)
+        found = list(filter(is_one, files))
+    elif inner := [one for one in files if one.is_dir() and any(map(is_one, _first_in(one)))]:
+        _warn(f"{_counted('folder', inner)}: DICOM in it is left out, as some lies beside it")
+    known = {*found, folder / _INDEX}
+    patterns = {*_ENDINGS, *map(_pattern, found)} - {_HIDDEN}
+    others = [one for one in files if one not in known and not one.is_dir()]
+    return found, [(one, _no_dicom(one)) for one in others if _pattern(one) in patterns]
 
-    if direct := found(folder.iterdir()):
-        return direct
-    return found(Path(at) / name for at, _, names in os.walk(folder) for name in names)
+
+def _first_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())[:_LOOKED_AT]
+    except OSError:
+        # not for us to read
+        return []
+
+
+def _pattern(file: Path) -> str:
+    """Return what the names of the slices of one series have in common."""
+    # macOS writes a hidden file beside each on disks of other systems
+    if file.name.startswith("."):
+        return _HIDDEN
+    ending = file.suffix.lower()
+    return ending if ending in _ENDINGS else re.sub(r"\d+", "0", file.name.lower())
+
+
+def _no_dicom(file: Path) -> str:
+    if not file.is_file():
+        return "a link to a missing file" if file.is_symlink() else "no file"
+    try:
+        with file.open("rb") as opened:
+            return _NO_DICOM if opened.read(1) else "it is empty"
+    except OSError as err:
+        return err.strerror or type(err).__name__
+
+
+def _counted(what: str, files: Sequence[Path], count: int = 0) -> str:
+    """Return how many there are, by default as many as files, and the names of the first."""
+    count, files = count or len(files), list(dict.fromkeys(files))
+    names = ", ".join(repr(one.name) for one in files[:_NAMED])
+    more = ", …" if len(files) > _NAMED else ""
+    return f"{count} {what}{'s' * (count != 1)} ({names}{more})"
 
 
 def _numbered(found: dict[str, list[DicomFrame]], path: Path) -> list[Series]:
     stacks = [
-        (uid or _UNNAMED, i, stack)
+        (uid or _UNNAMED, i, beside)
         for uid, frames in found.items()
-        for i, stack in enumerate(sort_stacks(frames))
+        for beside in [sort_stacks(frames)]
+        for i in range(len(beside))
     ]
-    stacks.sort(key=lambda one: _place(one[2]))
-    return [_series(n, uid, i, stack, path) for n, (uid, i, stack) in enumerate(stacks, 1)]
+    stacks.sort(key=lambda one: _place(one[2][one[1]]))
+    return [_series(n, *one, path) for n, one in enumerate(stacks, 1)]
 
 
 def _place(stack: Stack) -> tuple[bool, int, int]:
@@ -492,7 +568,8 @@ def _place(stack: Stack) -> tuple[bool, int, int]:
     return header.is_localizer, header.number, -len(stack.frames)
 
 
-def _series(number: int, uid: str, index: int, stack: Stack, path: Path) -> Series:
+def _series(number: int, uid: str, index: int, beside: Sequence[Stack], path: Path) -> Series:
+    stack = beside[index]
     first = stack.frames[0]
     at = heights(stack.frames)
     step = (at[-1] - at[0]) / (len(at) - 1) if len(at) > 1 else first.header.step_mm or 1.0
@@ -511,4 +588,5 @@ def _series(number: int, uid: str, index: int, stack: Stack, path: Path) -> Seri
         files=tuple(files),
         folder=path,
         stack=stack,
+        beside=beside,
     )

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.core.segmenter import Array
+from napari_intseg.io.dicom.decoder import Vector
 from napari_intseg.io.dicom.header import DicomFrame
 from napari_intseg.io.source import ItkGeometry
 
@@ -75,7 +76,7 @@ def sort_stacks(frames: Sequence[DicomFrame]) -> list[Stack]:
     """
     groups: list[list[DicomFrame]] = []
     for frame in frames:
-        home = next((g for g in groups if _belongs(frame, g[0])), None)
+        home = next((g for g in groups if not apart(frame, g[0])), None)
         if home is None:
             groups.append([frame])
         else:
@@ -121,28 +122,34 @@ def affine_of(stack: Stack) -> tuple[FloatMatrix, ItkGeometry | None]:
     return geometry.affine(), geometry
 
 
-def _belongs(frame: DicomFrame, other: DicomFrame) -> bool:
+def apart(frame: DicomFrame, other: DicomFrame) -> str:
+    """Return why a frame does not go into one stack with another; nothing if it does."""
     one, two = frame.header, other.header
-    alike = (
-        one.shape == two.shape
-        and one.samples == two.samples
-        and one.is_localizer == two.is_localizer
-        and (frame.position is None) == (other.position is None)
+    size, wanted = ("x".join(map(str, each.shape)) for each in (one, two))
+    placed = frame.position is not None, other.position is not None
+    is_stacked = one.modality in _STACKED and one.frames == two.frames == 1
+    # of what has no position only the frames of one file are compared further
+    is_compared = placed[0] or one is two
+    reasons = (
+        (one.is_localizer > two.is_localizer, "a localizer"),
+        (one.is_localizer < two.is_localizer, "no localizer"),
+        (one.shape != two.shape, f"{size} pixels, not {wanted}"),
+        (one.samples != two.samples, "other colours"),
+        (placed[0] < placed[1], "without a position"),
+        (placed[0] > placed[1], "with a position"),
+        (not placed[0] and one is not two and not is_stacked, "without a position"),
+        # cosines and spacing within what rounding in headers makes of equal ones
+        (is_compared and not _near(frame.cols, other.cols, 1e-2), "turned otherwise"),
+        (is_compared and not _near(frame.rows, other.rows, 1e-2), "turned otherwise"),
+        (is_compared and not _near(frame.spacing, other.spacing, 1e-3), "pixels of another size"),
     )
-    if not alike:
-        return False
-    if frame.position is None and one is not two:
-        return one.modality in _STACKED and one.frames == two.frames == 1
-    return all(
-        (a is None and b is None)
-        or (a is not None and b is not None and np.allclose(a, b, rtol=0, atol=atol))
-        for a, b, atol in (
-            # cosines and spacing within what rounding in headers makes of equal ones
-            (frame.cols, other.cols, 1e-2),
-            (frame.rows, other.rows, 1e-2),
-            (frame.spacing, other.spacing, 1e-3),
-        )
-    )
+    return next((reason for is_one, reason in reasons if is_one), "")
+
+
+def _near(one: Vector | None, two: Vector | None, apart_by: float) -> bool:
+    if one is None or two is None:
+        return one is two
+    return all(abs(a - b) <= apart_by for a, b in zip(one, two, strict=True))
 
 
 def _stack(frames: list[DicomFrame]) -> Stack:
@@ -151,7 +158,8 @@ def _stack(frames: list[DicomFrame]) -> Stack:
     ordered = _once(sorted(frames, key=lambda f: (f.order, f.header.file.name)))
     if len(ordered) < len(frames):
         twice = len(frames) - len(ordered)
-        problems.append(f"{twice} slices are there twice; one of each is taken")
+        are = "slice is" if twice == 1 else "slices are"
+        problems.append(f"{twice} {are} there twice; one of each is taken")
     ordered, unnamed = _with_own_uids(ordered)
     if unnamed:
         problems.append(
@@ -168,7 +176,10 @@ def _stack(frames: list[DicomFrame]) -> Stack:
         times = tuple(zip(*places, strict=True))
     else:
         double = [f"{heights(place)[0]:.2f}" for place in places if len(place) > 1]
-        problems.append(f"several slices at one position, the first is taken: at {_list(double)}")
+        problems.append(
+            f"several slices at one position, the first is taken: at {_list(double)}; "
+            f"{len(ordered) - len(places)} left out"
+        )
         # time points with gaps cannot be told apart from slices that were repeated
         times = (tuple(place[0] for place in places),)
     tilt_mm = _tilt(times[0])
