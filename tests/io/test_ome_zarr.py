@@ -1,6 +1,7 @@
 """OME-Zarr 0.4 and 0.5: axes, units, levels, labels; and that nothing is read too early."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import zarr
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import get_reader, read_layers
-from napari_intseg.io.ome_zarr import label_names, write_ome_zarr
+from napari_intseg.io.ome_zarr import stored_labels, write_ome_zarr
 from napari_intseg.io.read import read_mask, read_raster, read_volume
 from napari_intseg.io.suffixes import FileWarning
 from napari_intseg.io.write import check_target, write_array, write_labels
@@ -143,7 +144,7 @@ def test_labels_go_beside_their_image_with_its_axes_and_scale(tmp_path, rng, ver
     assert check_target(target) == target
     write_labels(target, labels, volume)
     write_labels(image / "labels" / "nuclei", labels > 0, volume)
-    assert label_names(image) == ("cells", "nuclei")
+    assert list(stored_labels(image)) == ["cells", "nuclei"]
     made = zarr.open_group(str(target), mode="r")
     about = dict(made.attrs) if version == "0.4" else made.attrs["ome"]
     assert about["image-label"] == {"version": version, "source": {"image": "../../"}}
@@ -162,7 +163,7 @@ def test_labels_go_beside_their_image_with_its_axes_and_scale(tmp_path, rng, ver
         write_labels(target, labels, volume)
     write_labels(target, labels * 0, volume, overwrite=True)
     assert not read_mask(target, volume).any()
-    assert label_names(image) == ("cells", "nuclei")
+    assert list(stored_labels(image)) == ["cells", "nuclei"]
 
 
 def test_images_are_never_replaced_by_labels(tmp_path, rng):
@@ -288,3 +289,88 @@ def test_other_images_of_a_group_are_told(tmp_path):
     group.attrs["multiscales"] = group.attrs["multiscales"] * 2
     with pytest.warns(FileWarning, match="it holds 2 images, of which the first is read"):
         read_volume(tmp_path / "i.zarr")
+
+
+def poisoned(path, at):
+    """Have the metadata of an array name the codec that runs code, in its own file and others."""
+    old = path / at / ".zarray"
+    files = [old if old.exists() else path / at / "zarr.json", path / ".zmetadata"]
+    for file in [*files, path / "zarr.json"]:
+        told = json.loads(file.read_text()) if file.exists() else {}
+        inner = told.get("consolidated_metadata", told).get("metadata", {})
+        about = inner.get(f"{at}/.zarray", inner.get(at, told))
+        if "filters" in about:
+            about["filters"] = [{"id": "pickle"}]
+        elif "codecs" in about:
+            about["codecs"].insert(0, {"name": "numcodecs.pickle", "configuration": {}})
+        if told:
+            file.write_text(json.dumps(told))
+
+
+def with_labels(path, version, rng):
+    """An image of three levels with two kinds of labels beside it, all consolidated."""
+    image = rng.integers(0, 999, (32, 32)).astype(np.uint16)
+    store(path, version, "yx", image, levels=3)
+    labels = zarr.create_group(str(path / "labels"), zarr_format=2 if version == "0.4" else 3)
+    told = {"labels": ["cells", "bad"]}
+    labels.attrs.update(told if version == "0.4" else {"ome": {"version": version, **told}})
+    for name in told["labels"]:
+        about = {"image-label": {}}
+        store(path / "labels" / name, version, "yx", (image > 500).astype("u1"), levels=2, **about)
+    return path
+
+
+BAD = {
+    "labels": ("labels/bad/0", [3, 2], "labels 'bad' left out: .* got 'pickle'"),
+    "level of labels": ("labels/bad/1", [3, 2, 1], "level '1' left out: .* got 'pickle'"),
+    "level": ("2", [2, 2, 2], "level '2' left out: .* got 'pickle'"),
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("what", BAD)
+@pytest.mark.parametrize("is_consolidated", [False, True])
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_a_part_that_may_not_be_read_is_left_out(tmp_path, rng, version, what, is_consolidated):
+    path = with_labels(tmp_path / "i.zarr", version, rng)
+    at, levels, told = BAD[what]
+    if is_consolidated:
+        zarr.consolidate_metadata(str(path))
+    poisoned(path, at)
+    with pytest.warns(FileWarning, match=told):
+        layers = read_layers(str(path))
+    found = [len(data) if isinstance(data, list) else 1 for data, _, _ in layers]
+    assert found == levels
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_damaged_image_of_several_is_left_out_and_told(tmp_path, rng, version):
+    image = rng.integers(0, 999, (8, 8)).astype(np.uint16)
+    zarr.create_group(str(tmp_path / "g.zarr"), zarr_format=2 if version == "0.4" else 3)
+    for name in "01":
+        store(tmp_path / "g.zarr" / name, version, "yx", image)
+    about = tmp_path / "g.zarr" / "1" / (".zattrs" if version == "0.4" else "zarr.json")
+    about.write_text("{nonsense")
+    with pytest.warns(FileWarning, match="'1' left out: .*metadata in JSON"):
+        np.testing.assert_array_equal(read_volume(tmp_path / "g.zarr").data, image)
+
+
+@pytest.mark.parametrize("listed", ["../../secret.zarr", "gone", 5, {"a": 1}])
+def test_an_odd_list_of_labels_does_not_refuse_the_image(tmp_path, rng, listed):
+    path = with_labels(tmp_path / "i.zarr", "0.4", rng)
+    store(tmp_path / "secret.zarr", "0.4", "yx", np.ones((32, 32), "u1"))
+    names = [listed, "cells"] if isinstance(listed, str) else listed
+    (path / "labels" / ".zattrs").write_text(json.dumps({"labels": names}))
+    with pytest.warns(FileWarning, match="labels .*left out"):
+        layers = read_layers(str(path))
+    assert len(layers) == (2 if isinstance(listed, str) else 1)
+
+
+def test_levels_that_do_not_fit_the_finest_are_left_out(tmp_path, rng):
+    path = with_labels(tmp_path / "i.zarr", "0.4", rng)
+    for name, shape, kind in (("1", (64, 64), "u2"), ("2", (8, 8), "f4")):
+        shutil.rmtree(path / name)
+        zarr.create_array(str(path / name), shape=shape, dtype=kind, zarr_format=2)
+    with pytest.warns(FileWarning, match=r"level '2' left out: .*uint16.*float32"):
+        raster = read_raster(path)
+    assert len(raster.levels) == 1

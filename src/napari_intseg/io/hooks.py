@@ -17,7 +17,7 @@ from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.io.cell_tracking import is_ctc, objects_of, read_ctc
 from napari_intseg.io.dicom.header import looks_like_dicom
 from napari_intseg.io.dicom.reference import colour_of
-from napari_intseg.io.ome_zarr import is_zarr, label_names
+from napari_intseg.io.ome_zarr import is_zarr, stored_labels
 from napari_intseg.io.output_files import METADATA, has_journal, write_beside
 from napari_intseg.io.raster import Channel, Raster, hex_colour, in_pieces, ordered
 from napari_intseg.io.read import read_raster
@@ -309,8 +309,8 @@ def read_layers(path: str) -> list[LayerData]:
         raster = replace(raster, is_labels=True)
     layers = layers_of(raster)
     if is_zarr(there):
-        for name in label_names(there):
-            for data, shown, kind in layers_of(read_raster(there / "labels" / name)):
+        for labels in stored_labels(there).values():
+            for data, shown, kind in layers_of(labels):
                 layers.append((data, {**shown, "visible": False}, kind))
     return layers
 

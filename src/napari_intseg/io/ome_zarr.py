@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def read_ome_zarr(path: Path) -> Raster:
             )
         return read_ome_zarr(path / inside[0])
     about = multiscale_of(attributes, path)
-    levels = [_shown(member(node, name, path), path) for name in about.paths]
+    levels = _levels(node, about, path)
     axes = about.axes
     if axes != "".join(sorted(axes, key=ORDER.index)):
         levels = [ordered(in_pieces(level, path), axes)[0] for level in levels]
@@ -121,13 +122,52 @@ def read_ome_zarr(path: Path) -> Raster:
     )  # fmt: skip
 
 
-def label_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the labels that are stored with an image."""
+def stored_labels(path: Path) -> dict[str, Raster]:
+    """Open the labels that are stored with an image, by their names.
+
+    Those that cannot be read are told as left out: the image and the others are none the worse.
+    """
     if not is_zarr(path / "labels"):
-        return ()
-    attributes = dict(open_zarr(path / "labels").attrs)
-    names = [str(n) for n in attributes.get("ome", attributes).get("labels", ())]
-    return tuple(n for n in names[:_MOST_LABELS] if is_zarr(data_file(path / "labels", n)))
+        return {}
+    found = {}
+    with _left_out(path, "labels"):
+        attributes = dict(open_zarr(path / "labels").attrs)
+        names = attributes.get("ome", attributes).get("labels") or []
+        if not isinstance(names, list):
+            raise wrong(path / "labels", "a list of labels", repr(names)[:80])
+        for name in map(str, names[:_MOST_LABELS]):
+            with _left_out(path, f"labels {name!r}"):
+                found[name] = read_ome_zarr(data_file(path / "labels", name))
+    return found
+
+
+@contextmanager
+def _left_out(path: Path, what: str) -> Iterator[None]:
+    """Tell that a part of an image is left out if it cannot be read."""
+    try:
+        yield
+    except Exception as err:
+        # zarr has many errors for what is damaged or not there; all mean the same to a person
+        reason = " ".join(str(err).split())[:600] or type(err).__name__
+        remark(path, f"{what} left out: {reason}")
+
+
+def _levels(node: Any, about: Multiscale, path: Path) -> list[Any]:
+    """Return the finest level and those after it that can be read and fit it."""
+    first = _shown(member(node, about.paths[0], path), path)
+    levels = [first]
+    for name in about.paths[1:]:
+        with _left_out(path, f"level {name!r}"):
+            level = _shown(member(node, name, path), path)
+            fits = level.ndim == first.ndim and level.dtype == first.dtype
+            if not fits or any(a > b for a, b in zip(level.shape, levels[-1].shape, strict=True)):
+                raise wrong(
+                    path,
+                    f"{first.dtype} of at most {levels[-1].shape}",
+                    f"{level.dtype} of {level.shape}",
+                )
+            levels.append(level)
+    return levels
 
 
 def multiscale_of(attributes: Mapping[str, Any], path: Path) -> Multiscale:
@@ -253,21 +293,29 @@ def _shown(array: Any, path: Path) -> Any:
 
 def _images(path: Path) -> list[str]:
     """Return the names of the images right inside a group: those of a plate are one deeper."""
-    inside = [p for p in sorted(path.iterdir()) if is_zarr(p)]
-    deeper = [q for p in inside for q in sorted(p.iterdir()) if is_zarr(q)]
+    inside = _nodes(path)
+    deeper = [q for p in inside for q in _nodes(p)]
     # plate / row / column / field: a well's images are three folders down
-    deepest = [q for p in deeper for q in sorted(p.iterdir()) if is_zarr(q)]
+    deepest = [q for p in deeper for q in _nodes(p)]
     for nodes in (inside, deeper, deepest):
-        found = [p.relative_to(path).as_posix() for p in nodes if _is_image(p)]
+        found = [p.relative_to(path).as_posix() for p in nodes if _is_image(p, path)]
         if found:
             return found
     return []
 
 
-def _is_image(path: Path) -> bool:
-    node = open_zarr(path)
-    attributes = dict(node.attrs)
-    return not hasattr(node, "dtype") and "multiscales" in attributes.get("ome", attributes)
+def _nodes(path: Path) -> list[Path]:
+    # labels belong to an image, which may be damaged
+    return [p for p in sorted(path.iterdir()) if p.name != "labels" and is_zarr(p)]
+
+
+def _is_image(path: Path, group: Path) -> bool:
+    found = False
+    with _left_out(group, f"{path.relative_to(group).as_posix()!r}"):
+        node = open_zarr(path)
+        attributes = dict(node.attrs)
+        found = not hasattr(node, "dtype") and "multiscales" in attributes.get("ome", attributes)
+    return found
 
 
 def _channel(told: Mapping[str, Any]) -> Channel:
@@ -306,7 +354,9 @@ def open_zarr(path: Path) -> Any:
     zarr = lazy_extra("zarr")
     from napari_intseg.io.zarr_checked import CheckedStore
 
-    return zarr.open(CheckedStore(path), mode="r")
+    # what is consolidated describes arrays a second time, also those that nobody asked for: one of
+    # an unknown codec would refuse all
+    return zarr.open(CheckedStore(path), mode="r", use_consolidated=False)
 
 
 def member(node: Any, name: str, path: Path) -> Any:
@@ -314,12 +364,10 @@ def member(node: Any, name: str, path: Path) -> Any:
     parts = name.split("/")
     if name.startswith("/") or "\\" in name or not {"..", "."}.isdisjoint(parts):
         raise wrong(path, "arrays in the folder of the image", name)
-    whole = "/".join(p for p in (node.path, name) if p)
-    # seen already where the metadata are consolidated
-    node.store.check_array(whole)
-    found = node[name]
-    node.store.check_array(whole)
-    return found
+    try:
+        return node[name]
+    except KeyError as err:
+        raise wrong(path, f"an array {name!r}, as its metadata say", "none") from err
 
 
 VERSIONS = ("0.4", "0.5")

@@ -5,7 +5,6 @@ from typing import Any
 
 from zarr.storage import LocalStore
 
-from napari_intseg.errors import FileError
 from napari_intseg.io.file_checks import data_file
 from napari_intseg.io.zarr_store import (
     METADATA,
@@ -25,20 +24,7 @@ class CheckedStore(LocalStore):
 
     def __init__(self, root: Path | str, *, read_only: bool = True) -> None:
         super().__init__(root, read_only=read_only)
-        self._found: dict[str, FileError | dict[str, Any]] = {}
-
-    def check_array(self, name: str) -> None:
-        """Ask for an array that may be read, as far as its metadata have been seen.
-
-        Raises
-        ------
-        FileError
-            If it may not.
-        """
-        # errors wait here: consolidated metadata describe arrays that nobody may ever open
-        found = self._found.get(name)
-        if isinstance(found, FileError):
-            raise found
+        self._found: dict[str, dict[str, Any]] = {}
 
     async def get(self, key: str, prototype: Any = None, byte_range: Any = None) -> Any:
         """Read a file, or a part of it, and check it."""
@@ -67,10 +53,10 @@ class CheckedStore(LocalStore):
         content = found.as_buffer_like()
         folder, _, name = key.rpartition("/")
         if name in METADATA:
-            for inner, told in check_metadata(key, bytes(content), self.root).items():
-                # two descriptions of one array: both must do
-                self.check_array(inner)
-                self._found[inner] = told
+            told = check_metadata(key, bytes(content), self.root)
+            # of an array that is described in both formats zarr takes the newer one
+            if told is not None and (name == "zarr.json" or folder not in self._found):
+                self._found[folder] = told
             return found
         # pieces of nested folders lie below their array's folder
         while folder and folder not in self._found:
@@ -78,7 +64,5 @@ class CheckedStore(LocalStore):
         about = self._found.get(folder)
         if about is None:
             raise wrong(self.root, "pieces of an array whose metadata were read", key)
-        if isinstance(about, FileError):
-            raise about
         check_piece(about, content, asked, self.root)
         return found

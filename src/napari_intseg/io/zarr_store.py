@@ -206,8 +206,8 @@ def has_pieces(folder: Path) -> bool:
     return any(name not in METADATA for name in names)
 
 
-def check_metadata(key: str, content: bytes, path: Path) -> dict[str, "FileError | dict[str, Any]"]:
-    """Return for each array of a metadata file its metadata, or why it may not be read.
+def check_metadata(key: str, content: bytes, path: Path) -> dict[str, Any] | None:
+    """Return what a metadata file says of an array, if it may be acted on; None of others.
 
     Parameters
     ----------
@@ -220,48 +220,29 @@ def check_metadata(key: str, content: bytes, path: Path) -> dict[str, "FileError
     Raises
     ------
     FileError
-        If the file itself is of an array that may not be read, or too large.
+        If it is of an array that may not be read, or too large.
     """
     if len(content) > MOST_METADATA_BYTES:
         raise wrong(path, f"metadata of at most {MOST_METADATA_BYTES} bytes", f"{len(content)}")
-    folder, _, name = key.rpartition("/")
+    name = key.rpartition("/")[2]
     try:
         # attributes of other programs may hold numbers that are none, bare
         told = parse_json(content, any_number=True)
     except ValueError as err:
         # zarr might take for something what we could not check
         raise wrong(path, "metadata in JSON", str(err)[:80]) from err
-    found: dict[str, FileError | dict[str, Any]] = {}
-    for inner, about in _arrays(name, told):
-        try:
-            _check_array(about, path)
-            found["/".join(p for p in (folder, inner) if p)] = about
-        except FileError as err:
-            if not inner:
-                raise
-            found["/".join(p for p in (folder, inner) if p)] = err
-        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as err:
-            raise wrong(path, "metadata of an array", repr(err)[:80]) from err
-    return found
-
-
-def _arrays(name: str, told: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what describes an array, with the path of it from the folder of the file."""
-    if not isinstance(told, dict):
-        return
-    if name == ".zmetadata":
-        for key, about in dict(told.get("metadata") or {}).items():
-            folder, _, last = str(key).rpartition("/")
-            if last == ".zarray" and isinstance(about, dict):
-                yield folder, about
-        return
-    if name == ".zarray" or (name == "zarr.json" and told.get("node_type") == "array"):
-        yield "", told
-    inner = told.get("consolidated_metadata") if name == "zarr.json" else None
-    if isinstance(inner, dict):
-        for key, about in dict(inner.get("metadata") or {}).items():
-            for deeper, one in _arrays("zarr.json", about):
-                yield "/".join(p for p in (str(key), deeper) if p), one
+    is_array = name == ".zarray" or (
+        name == "zarr.json" and isinstance(told, dict) and told.get("node_type") == "array"
+    )
+    if not is_array:
+        return None
+    try:
+        _check_array(told, path)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as err:
+        if isinstance(err, FileError):
+            raise
+        raise wrong(path, "metadata of an array", repr(err)[:80]) from err
+    return dict(told)
 
 
 def _check_array(about: Mapping[str, Any], path: Path) -> None:
