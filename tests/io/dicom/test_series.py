@@ -3,11 +3,14 @@
 import warnings
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     BasicTextSRStorage,
     DigitalXRayImageStorageForPresentation,
+    RLELossless,
     SegmentationStorage,
 )
 
@@ -165,6 +168,50 @@ def test_an_image_that_does_not_tell_its_rows_is_told(tmp_path, dicom):
     folder = dicom.Scan().write(tmp_path / "s", slices)
     with pytest.warns(DicomWarning, match="cannot be read: no number of rows"):
         assert [s.slices for s in list_series(folder)] == [3]
+
+
+@pytest.mark.parametrize("resample", [False, True])
+def test_a_slice_with_damaged_pixels_is_left_out_and_told(tmp_path, dicom, resample):
+    slices = dicom.Scan(n=6).slices()
+    slices[2].PixelData = slices[2].PixelData[:-20] + bytes(60)
+    folder = dicom.Scan().write(tmp_path / "s", slices)
+    with pytest.warns(DicomWarning) as told:
+        volume = read_volume(folder, resample=resample)
+    texts = [str(one.message) for one in told]
+    assert any("1 slice ('IM002_" in text and "left out: pixels" in text for text in texts)
+    assert any("1 slice is missing: at -45.00 mm" in text for text in texts)
+    assert not any("image" in text and "left out" in text for text in texts[1:])
+    assert volume.shape[0] == (6 if resample else 5)
+    assert volume.affine[2, 3] == -50
+    (first, *_), last = volume.source.dicom.frames, volume.source.dicom.frames[-1]
+    assert (first.position[2], last.position[2]) == (-50, -37.5)
+    np.testing.assert_allclose(volume.data[:2], expected(dicom, volume)[:2], atol=8)
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_a_damaged_frame_of_many_is_left_out_where_frames_say_where_they_end(
+    tmp_path, dicom, is_compressed
+):
+    path = dicom.enhanced(tmp_path / "e.dcm", n=6)
+    data = pydicom.dcmread(path)
+    if is_compressed:
+        data.compress(RLELossless)
+        frames = list(generate_frames(data.PixelData, number_of_frames=6))
+        frames[4] = b"\x09" + frames[4][1:]
+        data.PixelData = encapsulate(frames)
+    else:
+        data.PixelData += bytes(90)
+    data.save_as(path)
+    if not is_compressed:
+        with pytest.raises(FileError, match="pixels cannot be decoded"):
+            read_volume(path)
+        return
+    with pytest.warns(DicomWarning, match=r"1 slice \('e.dcm'\) left out: .*frame 4"):
+        volume = read_volume(path)
+    assert volume.shape == (5, 9, 11)
+    places = [frame.position for frame in volume.source.dicom.frames]
+    lps = [dicom.places(at, (0, 1, 0), (0, 0, -1), (0.8, 0.7), (9, 11)) for at in places]
+    np.testing.assert_allclose(volume.data, dicom.value_at(np.stack(lps)), atol=1)
 
 
 def test_slices_in_folders_beside_slices_are_told(tmp_path, dicom):

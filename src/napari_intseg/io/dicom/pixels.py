@@ -394,7 +394,9 @@ _IMAGE_TAGS = [
 
 
 def read_pixels(
-    frames: Sequence[DicomFrame], on_progress: Callable[[int, int], None] | None = None
+    frames: Sequence[DicomFrame],
+    on_progress: Callable[[int, int], None] | None = None,
+    failed: dict[DicomFrame, FileError] | None = None,
 ) -> Array:
     """Return the values of frames on one grid.
 
@@ -404,6 +406,8 @@ def read_pixels(
         In the order in which planes are wanted; of any number of files.
     on_progress : callable, optional
         Told how many of how many frames are read.
+    failed : dict of DicomFrame to FileError, optional
+        Frames that are damaged are put here and have no plane, if others are whole.
 
     Returns
     -------
@@ -428,15 +432,51 @@ def read_pixels(
     with DecoderProcess() as decoder:
         for planes in places.values():
             header = frames[planes[0]].header
-            image = decode(header, decoder)
-            stored = _room(stored, image, header, len(frames))
-            for plane in planes:
-                stored[plane] = image[frames[plane].number]
+            numbers = [frames[plane].number for plane in planes]
+            errors = None if failed is None else dict[int, FileError]()
+            images = _images(header, decoder, numbers, errors)
+            for plane, number in zip(planes, numbers, strict=True):
+                if number in images:
+                    stored = _room(stored, images[number], header, len(frames))
+                    stored[plane] = images[number]
+                elif failed is not None and errors is not None:
+                    failed[frames[plane]] = errors[number]
             done += len(planes)
             if on_progress:
                 on_progress(done, len(frames))
+    if failed:
+        if stored is None:
+            raise next(iter(failed.values()))
+        stored = stored[[frame not in failed for frame in frames]]
+        frames = [frame for frame in frames if frame not in failed]
     assert stored is not None
     return stored if stored.ndim == 4 else rescaled(stored, frames)
+
+
+def _images(
+    header: Header,
+    decoder: DecoderProcess,
+    numbers: Sequence[int],
+    errors: dict[int, FileError] | None,
+) -> dict[int, Array]:
+    """Return frames of a file by number; those that are damaged into `errors`, if it is given."""
+    try:
+        whole = decode(header, decoder)
+        return {number: whole[number] for number in numbers}
+    except FileError as err:
+        if errors is None:
+            raise
+        # one by one only where each says where it ends: others would be read from a wrong place
+        if header.frames == 1 or not (is_for_decoder(header) or header.syntax == _RLE):
+            errors.update(dict.fromkeys(numbers, err))
+            return {}
+    found = {}
+    for number in numbers:
+        try:
+            found[number] = decode(header, decoder, number, f"frame {number}; ")[0]
+        except FileError as err:
+            errors[number] = err
+    return found
 
 
 def decode(
@@ -503,11 +543,11 @@ def damaged(header: Header, reason: str) -> FileError:
 
 
 def _room(stored: Array | None, image: Array, header: Header, count: int) -> Array:
-    """Return an array that can take the image's planes beside those that it has."""
+    """Return an array that can take a plane beside those that it has."""
     if stored is None:
-        return np.empty((count, *image.shape[1:]), image.dtype)
-    if image.shape[1:] != stored.shape[1:]:
-        raise damaged(header, f"an image of shape {image.shape[1:]}")
+        return np.empty((count, *image.shape), image.dtype)
+    if image.shape != stored.shape[1:]:
+        raise damaged(header, f"an image of shape {image.shape}")
     return stored.astype(np.result_type(stored, image), copy=False)
 
 

@@ -416,14 +416,25 @@ def read_series(
     Raises
     ------
     FileError
-        If pixels are damaged (of a lazy series when they are asked for), or there are several time
-        points and none is chosen.
+        If the pixels of all slices are damaged (of a lazy series, or of several time points, those
+        of one slice, when they are asked for), or there are several time points and none is chosen.
     """
     stack = series.stack
     frames = stack.times[check_time(time, series.times, series.folder)]
     is_resampled = resample and not stack.is_regular
-    data = _values(frames, on_progress, lazy=False if is_resampled else lazy)
+    # of several time points all have as many planes
+    failed = dict[DicomFrame, FileError]() if series.times == 1 else None
+    data = _values(frames, on_progress, failed, lazy=False if is_resampled else lazy)
+    if failed:
+        frames = tuple(frame for frame in frames if frame not in failed)
+        beside = [one for one in series.beside if one is not stack]
+        stack = sort_stacks(frames)[0]
+        series = replace(series, stack=stack, beside=beside)
+        damaged_files = [frame.header.file for frame in failed]
+        told = _counted("slice", damaged_files, len(failed))
+        _warn(f"{told} left out: {next(iter(failed.values()))}")
     affine, geometry = affine_of(stack)
+    is_resampled = resample and not stack.is_regular
     if is_resampled:
         data, affine, geometry = resampled_stack(data, stack)
     _tell_problems(series, can_resample=not (stack.is_regular or is_resampled))
@@ -440,7 +451,8 @@ def _source(series: Series, geometry: ItkGeometry | None, origin: DicomOrigin) -
 
 def _tell_problems(series: Series, *, can_resample: bool) -> None:
     remedy = ". Ask for resampling if that matters" if can_resample else ""
-    for problem in series.problems:
+    # those of the stack are others where slices turned out to be damaged
+    for problem in dict.fromkeys((*series.problems, *series.stack.problems)):
         _warn(f"{series.modality} {series.description!r}: {problem}{remedy}")
     for images in series.left_out:
         _warn(f"{series.modality} {series.description!r}: left out: {images}")
@@ -468,12 +480,13 @@ def read_dicom(
 def _values(
     frames: Sequence[DicomFrame],
     on_progress: Callable[[int, int], None] | None,
+    failed: dict[DicomFrame, FileError] | None,
     *,
     lazy: bool | None,
 ) -> Any:
     found = lazy_slices([frames], lazy=lazy)
     if found is None:
-        return read_pixels(frames, on_progress)
+        return read_pixels(frames, on_progress, failed)
     if on_progress is not None:
         on_progress(len(frames), len(frames))
     return found
