@@ -333,6 +333,34 @@ def test_pages_in_a_circle_are_refused(tmp_path):
         read_volume(path)
 
 
+@pytest.mark.parametrize("levels", [2, 5])
+def test_levels_that_follow_one_another_are_no_circle(tmp_path, levels):
+    image = RNG.integers(0, 999, (64, 96)).astype(np.uint16)
+    with tifffile.TiffWriter(tmp_path / "i.ome.tif", ome=True) as file:
+        file.write(image, subifds=levels, photometric="minisblack")
+        for level in range(1, levels + 1):
+            part = image[:: 2**level, :: 2**level]
+            file.write(part, subfiletype=1, photometric="minisblack")
+    raster = read_raster(tmp_path / "i.ome.tif")
+    assert len(raster.levels) == levels + 1
+    np.testing.assert_array_equal(raster.levels[0], image)
+
+
+def pages_in_pages(count, back):
+    """A TIFF whose pages lie in one another, the last of which leads back to the first."""
+    at = [8 + 18 * i for i in range(count)]
+    to = [*at[1:], at[0] if back else 0]
+    pages = [struct.pack("<HHHIII", 1, 330, 4, 1, one, 0) for one in to]
+    return b"II*\0" + struct.pack("<I", 8) + b"".join(pages)
+
+
+@pytest.mark.parametrize(("count", "back"), [(2, True), (3, True), (50_000, False)])
+def test_pages_that_lie_in_themselves_or_without_end_are_refused(tmp_path, count, back):
+    (tmp_path / "i.tif").write_bytes(pages_in_pages(count, back))
+    with pytest.raises(FileError, match="got a circle of"):
+        read_volume(tmp_path / "i.tif")
+
+
 @pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits"])
 def test_a_packed_tiff_holds_the_pixels_that_it_declares(tmp_path, compression):
     path = tmp_path / "i.tif"

@@ -392,17 +392,19 @@ def check_time(time: int | None, count: int, path: Path) -> int:
 _MOST_TAGS = 4096
 # the tag of a page's smaller copies
 _SUB_IFDS = 330
+# pages in pages in pages: the levels of a pyramid are one deep
+_DEEPEST = 64
 # LONG, IFD, LONG8 and IFD8: kinds of numbers that may point to a page
 _POINTER_BYTES = {4: 4, 13: 4, 16: 8, 18: 8}
 
 
 def check_pages_end(path: Path) -> None:
-    """Follow the pages, and the pages in pages, each of which may come once.
+    """Follow the pages, and the pages in pages, none of which may lead back to itself.
 
     Raises
     ------
     FileError
-        If one comes twice.
+        If one does.
     """
     with path.open("rb") as file:
         head = file.read(16)
@@ -415,18 +417,24 @@ def check_pages_end(path: Path) -> None:
         # BigTIFF: all addresses and counts have eight bytes in place of four
         is_big = version == 43
         first = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)[0]
-        waiting, seen = [first], set[int]()
+        # where a row of pages begins, and the pages that it lies in
+        waiting, seen = [(first, frozenset[int]())], set[int]()
         while waiting:
-            at = waiting.pop()
+            at, outer = waiting.pop()
+            row = set[int]()
             while at:
-                if at in seen:
+                if at in row or at in outer or len(outer) > _DEEPEST:
                     raise FileError(
                         "file cannot be read: expected pages one after another, got a circle of "
-                        f"{len(seen)} in {str(path)!r}. Check that it is complete."
+                        f"{len(seen)} or more in {str(path)!r}. Check that it is complete."
                     )
+                if at in seen:
+                    # the levels of a pyramid are listed by their page, and follow one another too
+                    break
                 seen.add(at)
-                at, inner = _page(file, at, order, is_big=is_big)
-                waiting += inner
+                row.add(at)
+                page, (at, inner) = at, _page(file, at, order, is_big=is_big)
+                waiting += [(one, outer | {page}) for one in inner]
 
 
 def _page(file: BinaryIO, at: int, order: str, *, is_big: bool) -> tuple[int, list[int]]:

@@ -22,7 +22,7 @@ def multi(dicom, path, n=N, **tags):
     """One classic file of many frames; a tag that is None is left out."""
     told = {
         "PixelSpacing": [0.8, 0.7], "SliceThickness": 0.5, "ImagePositionPatient": [1, 2, 3],
-        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], **tags,
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "RescaleIntercept": 0, **tags,
     }  # fmt: skip
     told = {name: value for name, value in told.items() if value is not None}
     data = dicom.fresh(NumberOfFrames=n, **told)

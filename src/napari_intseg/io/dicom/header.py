@@ -133,7 +133,7 @@ _PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
 # an item of a compressed frame has a tag and a length of 4 bytes each (PS3.5 A.4):
 # the least that a compressed frame takes
 _FRAGMENT_BYTES = 8
-# the code for centimetres in "Physical Units X Direction" (PS3.3 C.8.5.5)
+# the code for centimetres in "Physical Units X Direction", and Y (PS3.3 C.8.5.5)
 _CENTIMETRES = 3
 
 _TAGS = [
@@ -158,11 +158,15 @@ _TAGS = [
     "PhotometricInterpretation",
     "BitsAllocated",
     "BitsStored",
+    "HighBit",
     "PixelRepresentation",
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",
     "ImagerPixelSpacing",
+    "NominalScannedPixelSpacing",
+    "EstimatedRadiographicMagnificationFactor",
+    "PixelAspectRatio",
     "SliceLocation",
     "SliceThickness",
     "SpacingBetweenSlices",
@@ -199,6 +203,10 @@ class DicomFrame:
         Millimetres between rows and between columns.
     slope, intercept : float
         Stored values become real ones by ``slope * value + intercept``.
+    is_rescaled : bool
+        Whether the file tells slope or intercept.
+    size_remark : str
+        What a person should know of `spacing`.
     windows : tuple of RealWindow
         What the file wants shown black and white; the first one counts.
     order : tuple of float
@@ -213,6 +221,8 @@ class DicomFrame:
     spacing: tuple[float, float] | None = None
     slope: float = 1.0
     intercept: float = 0.0
+    is_rescaled: bool = True
+    size_remark: str = ""
     windows: tuple[RealWindow, ...] = ()
     order: Vector = ()
 
@@ -242,6 +252,8 @@ class Header:
         How many are stored, and whether values have a sign.
     allocated : int
         Bits that a stored value takes.
+    below : int
+        Bits of those below the value: in files from before 1993 it may begin at the highest bit.
     step_mm : float
         Between planes, as told; 0 where nothing is told.
     table : ValueTable, optional
@@ -270,6 +282,7 @@ class Header:
     step_mm: float
     table: ValueTable | None = None
     is_assumed: bool = False
+    below: int = 0
 
     @property
     def is_localizer(self) -> bool:
@@ -360,7 +373,16 @@ def _header(data: Any, path: Path) -> Header | None:
         syntax=text(meta, "TransferSyntaxUID"),
         step_mm=abs(_step_mm(data)),
         table=read_table(data),
+        below=_bits_below(data),
     )
+
+
+def _bits_below(data: Any) -> int:
+    allocated = whole(data, "BitsAllocated", 16)
+    stored = whole(data, "BitsStored", allocated)
+    high = whole(data, "HighBit", stored - 1)
+    # what cannot be is a damaged element
+    return high + 1 - stored if stored <= high + 1 <= allocated else 0
 
 
 def _check_length(data: Any, syntax: str, shape: tuple[int, int], count: int, path: Path) -> None:
@@ -388,8 +410,7 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
             groups.insert(0, sequence[at])
     cols_rows = numbers(find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
     cols_rows = cols_rows or layout.cosines
-    spacing = numbers(find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)
-    spacing = spacing or numbers(data.get("ImagerPixelSpacing"), 2) or _region_spacing(data)
+    spacing, size_remark = _spacing(data, groups)
     values = "PixelValueTransformationSequence"
     slope, intercept = (
         numbers(find(groups, values, name), 1) for name in ("RescaleSlope", "RescaleIntercept")
@@ -410,10 +431,12 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
         position=position,
         rows=rows,
         cols=cols,
-        spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
+        spacing=spacing,
+        size_remark=size_remark,
         # a slope of 0 would make all values equal: it is taken for one that is not told
         slope=(slope[0] if slope else 1.0) or 1.0,
         intercept=intercept[0] if intercept else 0.0,
+        is_rescaled=bool(slope or intercept or header.table),
         windows=read_windows(groups),
         order=_order(groups, layout.order[number] if layout.order else (), number),
     )
@@ -449,11 +472,46 @@ def _step_mm(data: Any) -> float:
     return 0.0
 
 
-def _region_spacing(data: Any) -> Vector | None:
-    regions = data.get("SequenceOfUltrasoundRegions")
-    if not regions or whole(regions[0], "PhysicalUnitsXDirection") != _CENTIMETRES:
+_AT_DETECTOR = "sizes of pixels are those at the detector; in the patient they are smaller"
+
+
+def _spacing(data: Any, groups: list[Any]) -> tuple[tuple[float, float] | None, str]:
+    """Return millimetres between rows and between columns, and what they are not.
+
+    References
+    ----------
+    .. [1] DICOM PS3.3 10.7.1.3 (pixel spacing, calibrated or at the detector).
+    """
+    own = _sizes(find(groups, "PixelMeasuresSequence", "PixelSpacing"))
+    imager = _sizes(data.get("ImagerPixelSpacing"))
+    factor = numbers(data.get("EstimatedRadiographicMagnificationFactor"), 1)
+    by = f", by {factor[0]:.4g}" if factor and factor[0] > 1 else ""
+    if own:
+        return own, f"{_AT_DETECTOR}{by}" if own == imager else ""
+    if imager:
+        return imager, f"{_AT_DETECTOR}{by}"
+    if scanned := _sizes(data.get("NominalScannedPixelSpacing")):
+        return scanned, "sizes of pixels are those on the film that was scanned"
+    regions = [_region_size(one) for one in data.get("SequenceOfUltrasoundRegions") or ()]
+    if known := [one for one in regions if one]:
+        others = len({*regions}) - 1
+        is_first = "regions have other scales than the first that has one, which is taken"
+        return known[0], f"{others} {is_first}" if others else ""
+    if shape := _sizes(data.get("PixelAspectRatio")):
+        return (shape[0] / shape[1], 1.0), "pixels have a shape and no size; 1 mm across is taken"
+    return None, ""
+
+
+def _sizes(value: Any) -> tuple[float, float] | None:
+    found = numbers(value, 2)
+    return (found[0], found[1]) if found and min(found) > 0 else None
+
+
+def _region_size(region: Any) -> tuple[float, float] | None:
+    """Return the sizes of a region of an ultrasound image; None if it is a curve or has none."""
+    if any(whole(region, f"PhysicalUnits{axis}Direction") != _CENTIMETRES for axis in "XY"):
         return None
-    cm = [abs(real(regions[0].get(f"PhysicalDelta{axis}"))) for axis in "YX"]
+    cm = [abs(real(region.get(f"PhysicalDelta{axis}"))) for axis in "YX"]
     return (cm[0] * 10, cm[1] * 10) if min(cm) > 0 else None
 
 

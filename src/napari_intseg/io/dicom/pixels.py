@@ -517,7 +517,7 @@ def decode(
             if is_for_decoder(header):
                 image = _by_decoder(data, wanted, decoder)
             else:
-                image = _by_pydicom(data)
+                image = _by_pydicom(data, wanted)
             check_remarks(remarks)
     except Exception as err:
         # pydicom and GDCM have many errors for a damaged file; all mean the same to a person
@@ -551,7 +551,7 @@ def _room(stored: Array | None, image: Array, header: Header, count: int) -> Arr
     return stored.astype(np.result_type(stored, image), copy=False)
 
 
-def _by_pydicom(data: Any) -> Array:
+def _by_pydicom(data: Any, header: Header) -> Array:
     from pydicom.pixels.processing import apply_color_lut, convert_color_space
     from pydicom.pixels.utils import pixel_array
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -563,7 +563,8 @@ def _by_pydicom(data: Any) -> Array:
         syntax = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
         data.file_meta.TransferSyntaxUID = syntax
     # raw: pydicom converts no colours; those that need it are converted below
-    image = pixel_array(data, raw=True)
+    # and left to us where spare bits lie below the value too
+    image = pixel_array(data, raw=True, correct_unused_bits=not header.below)
     colours = str(data.PhotometricInterpretation)
     if colours.startswith("YBR_FULL"):
         image = convert_color_space(image, "YBR_FULL", "RGB", per_frame=True)
@@ -601,12 +602,17 @@ def _to_8_bits(image: Array) -> Array:
 
 
 def _without_spare_bits(image: Array, header: Header) -> Array:
-    """Clear the bits above those stored, where old scanners kept overlays; spread the sign."""
+    """Clear the bits beside those stored, where old scanners kept overlays; spread the sign."""
     stored, signed = header.bits
     spare = image.dtype.itemsize * 8 - stored
+    # decoders put the value into the lowest bits themselves
+    below = 0 if is_for_decoder(header) else header.below
+    if below and (image & ((1 << below) - 1)).any() and not (image >> stored).any():
+        # a header that is wrong: values are where they mostly are
+        below = 0
     if image.dtype.kind not in "iu" or spare <= 0 or stored < 1 or image.ndim == 4:
         return image
     kind = np.dtype(f"{'i' if signed else 'u'}{image.dtype.itemsize}")
     # left and right again: the right shift of a signed type repeats the sign
-    shifted = (image.astype(kind, copy=False) << spare).astype(kind, copy=False)
+    shifted = (image.astype(kind, copy=False) << (spare - below)).astype(kind, copy=False)
     return shifted >> spare

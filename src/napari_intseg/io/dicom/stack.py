@@ -33,6 +33,7 @@ _DRIFT_PX = 0.1
 _ASIDE_PX = 0.5
 # values that a message names; the rest is counted
 _TOLD = 8
+_CT, _INVERSE, _MOSAIC = "CT", "MONOCHROME1", "MOSAIC"
 # modalities whose slices belong together even where their headers tell no positions
 _STACKED = {"CT", "MR", "PT", "NM", "OT", "SC"}
 
@@ -326,6 +327,11 @@ def _told_of_header(frames: Sequence[DicomFrame]) -> list[str]:
     told = []
     if first.spacing is None:
         told.append("pixels have no size; 1 mm is taken")
+    if first.size_remark:
+        told.append(first.size_remark)
+    if _MOSAIC in first.header.kinds:
+        told.append("slices lie side by side in one image (a mosaic), which is shown as such")
+    told += _told_of_values(frames)
     if first.position is not None and first.cols is None:
         told.append("slices have no valid orientation; axial is taken")
     if first.header.is_assumed:
@@ -338,6 +344,20 @@ def _told_of_header(frames: Sequence[DicomFrame]) -> list[str]:
             f"the file tells one position for {first.header.frames} frames; they are taken as "
             f"planes {step} apart, in their order"
         )
+    return told
+
+
+def _told_of_values(frames: Sequence[DicomFrame]) -> list[str]:
+    told = []
+    stored = sum(not frame.is_rescaled for frame in frames)
+    if stored and frames[0].header.modality == _CT:
+        # quantities that are not: nobody sees it where the offset is missing
+        told.append(f"{stored} slices tell no slope and intercept; their values are as stored")
+    elif 0 < stored < len(frames):
+        told.append(f"{stored} slices tell no slope and intercept, as the others do")
+    inverse = sum(frame.header.photometric == _INVERSE for frame in frames)
+    if 0 < inverse < len(frames):
+        told.append(f"{inverse} slices have white and black exchanged ({_INVERSE})")
     return told
 
 
