@@ -16,6 +16,7 @@ from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import DataError, FileError, IntSegError
 from napari_intseg.io.file_checks import check_regular, check_size, check_time, lazy_extra
 from napari_intseg.io.source import FileVolume, Source, affine_in
+from napari_intseg.io.suffixes import remark
 
 
 class Lazy:
@@ -323,7 +324,11 @@ def ordered(data: Any, axes: str) -> tuple[Any, str]:
     return data, "".join(axes[i] for i in wanted)
 
 
-def known_axes(letters: Sequence[str], shape: Sequence[int], path: object) -> str:
+# names of axes by which tifffile says that nothing is known of them
+_MEANINGLESS = ("", "q", "i")
+
+
+def known_axes(letters: Sequence[str], shape: Sequence[int], path: Path) -> str:
     """Return axes named by a file in the letters of `ORDER`.
 
     One axis of unknown meaning counts as planes when there are none.
@@ -335,8 +340,9 @@ def known_axes(letters: Sequence[str], shape: Sequence[int], path: object) -> st
     """
     out = [letter.lower() for letter in letters]
     unknown = [i for i, a in enumerate(out) if a not in ORDER or not a]
-    # tifffile calls an axis without a meaning Q or I
     if len(unknown) == 1 and "z" not in out:
+        if out[unknown[0]] not in _MEANINGLESS:
+            remark(path, f"axis {letters[unknown[0]]!r} is taken for planes")
         out[unknown[0]] = "z"
         unknown = []
     axes = "".join(out)

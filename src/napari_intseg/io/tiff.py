@@ -6,7 +6,7 @@ import math
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +44,12 @@ from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpend
 from napari_intseg.io.suffixes import remark
 from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
 
-# ResolutionUnit of TIFF 6.0
-_TIFF_UNITS = {2: "inch", 3: "cm"}
+# ResolutionUnit of TIFF 6.0, and two that others have added
+_TIFF_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "um"}
+# of ImageJ's functions from stored to shown values
+_STRAIGHT_LINE, _NO_FUNCTION = 0, 20
+# tag of Micro-Manager, and its word for micrometres a pixel; those of Aperio's slide scanners
+_CAMERA, _CAMERA_UM, _SCANNER_UM = 51123, "PixelSizeUm", re.compile(r"\bMPP\s*=\s*([\d.]+)")
 # dots per inch that programs state where nothing is known; ImageJ takes them for that, too
 # (ij.io.TiffDecoder)
 _NOT_CALIBRATED = 72
@@ -107,19 +111,25 @@ def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
     if pixels is None:
         scale = TiffScale((x, y), unit, imagej)
         spacing, word = _by_tags(scale, path)
+        if word == PIXEL and (um := _size_um(file)):
+            # in words in which labels can tell it again
+            scale = TiffScale(((1_000_000, round(um * 1e6)),) * 2, 1, {**imagej, "unit": "um"})
+            spacing, word = _by_tags(scale, path)
         if (
             word != PIXEL
             and _length(about.get("slices")) > 1
             and not _length(imagej.get("spacing"))
         ):
             remark(path, "its planes have no distance; the size of its columns is taken")
-        step = _length(about.get("finterval")) * (seconds_per_unit(about.get("tunit")) or 1.0)
+        # or images a second, for films
+        step = _length(about.get("finterval")) or 1.0 / (_length(about.get("fps")) or math.inf)
+        step *= seconds_per_unit(about.get("tunit")) or 1.0
         marked = are_labels(MARK, about.get(MARK))
         return Told(scale, spacing, word, _imagej_channels(about), step, marked)
     ome = {
-        key: value if key.endswith("Unit") else float(value)
+        key: value if key.endswith("Unit") else _length(value)
         for key, value in pixels.attrib.items()
-        if key.startswith("PhysicalSize")
+        if key.startswith("PhysicalSize") and (key.endswith("Unit") or _length(value))
     }
     scale = TiffScale((x, y), unit, imagej, ome)
     # a size without a unit is in micrometres, a step in seconds: so says the schema of OME
@@ -128,6 +138,8 @@ def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
     spacing, word = _by_ome(scale, path)
     if word != PIXEL and _length(pixels.get("SizeZ")) > 1 and not _length(ome.get("PhysicalSizeZ")):
         remark(path, "its planes have no distance; the size of its columns is taken")
+    if word != PIXEL and not all(_length(ome.get(f"PhysicalSize{axis}")) for axis in "XY"):
+        remark(path, "its rows or columns tell no size; that of the others is taken")
     marked = are_labels(*(described or "").partition("=")[::2])
     return Told(scale, spacing, word, _ome_channels(pixels), step, marked)
 
@@ -141,7 +153,7 @@ def _by_ome(scale: TiffScale, path: Path) -> tuple[Spacing, str]:
     if not any(sizes):
         return (1.0, 1.0, 1.0), PIXEL
     # an axis of no size has that of the columns, so that voxels are not drawn out
-    sizes = [size or sizes[2] or 1.0 for size in sizes]
+    sizes = [size or sizes[2] or sizes[1] or 1.0 for size in sizes]
     words = [
         scale.ome.get(f"PhysicalSize{a}Unit", "µm" if f"PhysicalSize{a}" in scale.ome else None)
         for a in "ZYX"
@@ -165,6 +177,9 @@ def _by_tags(scale: TiffScale, path: Path) -> tuple[Spacing, str]:
     if word is None and not is_told:
         tag, x, y = None, 1.0, 1.0
     word = tag if word is None else word
+    if word is None:
+        # a resolution without a unit tells the shape of pixels alone
+        x, y = 1.0, y / x
     words = [scale.imagej.get("zunit", word), scale.imagej.get("yunit", word), word]
     (z_mm, y_mm, x_mm), name = factors_mm(words, path)
     depth = _length(scale.imagej.get("spacing"))
@@ -172,13 +187,27 @@ def _by_tags(scale: TiffScale, path: Path) -> tuple[Spacing, str]:
     return (z, y * y_mm, x * x_mm), name
 
 
+def _size_um(file: tifffile.TiffFile) -> float:
+    """Return micrometres a pixel as cameras and scanners tell them; 0 where they do not."""
+    tags = file.pages.first.tags
+    camera = tags[_CAMERA].value if _CAMERA in tags else None
+    if isinstance(camera, dict) and _length(camera.get(_CAMERA_UM)):
+        return _length(camera[_CAMERA_UM])
+    found = _SCANNER_UM.search(file.pages.first.description) if file.is_svs else None
+    return _length(found[1]) if found else 0.0
+
+
 def _length(value: Any) -> float:
     """Return a length without its sign, as ImageJ takes it; 0 where there is none."""
-    try:
-        number = abs(float(value))
-    except (TypeError, ValueError):
-        return 0.0
+    number = abs(_real(value))
     return number if math.isfinite(number) else 0.0
+
+
+def _real(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _ome_channels(pixels: ET.Element) -> tuple[Channel, ...]:
@@ -338,10 +367,15 @@ def read_tiff(path: Path) -> Raster:
         axes = known_axes([series.axes[i] for i in keep], series.shape, path)
         _check_pages(series, path)
         told = read_scale(file, path, number)
+        _tell_unused(file, path)
+        if series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            remark(path, "it is to be shown with 0 as white; its values are taken as stored")
         turned = series.keyframe.tags.get(ORIENTATION)
         tell_turned(path, None if turned is None else int(turned.value))
         arrays = _arrays(series) if series.nbytes <= LAZY_BYTES else _lazy(path, number)
         arrays = _coloured(arrays, series)
+        if not told.is_labels:
+            arrays = _calibrated(arrays, dict(file.imagej_metadata or {}), path)
     where = tuple(slice(None) if i in keep else 0 for i in range(len(series.axes)))
     levels = [ordered(array[where], axes) for array in arrays]
     return Raster(
@@ -463,6 +497,27 @@ def _coloured(arrays: list[Any], series: tifffile.TiffPageSeries) -> list[Any]:
     return [without_inks(array, series.axes.index("S")) for array in arrays]
 
 
+def _calibrated(arrays: list[Any], about: Mapping[str, Any], path: Path) -> list[Any]:
+    """Return the values that ImageJ shows for those that it stores.
+
+    So it keeps 16 bits with a sign, such as Hounsfield units (`ij.measure.Calibration`).
+    """
+    function = about.get("cf", _NO_FUNCTION)
+    if function == _NO_FUNCTION or arrays[0].dtype.kind != "u":
+        return arrays
+    first, by = (_real(about.get(name)) for name in ("c0", "c1"))
+    if function != _STRAIGHT_LINE or not (math.isfinite(first) and by and math.isfinite(by)):
+        remark(path, "ImageJ's calibration of its values is no straight line; they are as stored")
+        return arrays
+    ends = first, first + by * float(np.iinfo(arrays[0].dtype).max)
+    kind: np.dtype[Any] = np.dtype(np.float32)
+    if first.is_integer() and by.is_integer():
+        for one in (np.int32, np.int16):
+            if np.iinfo(one).min <= min(ends) and max(ends) <= np.iinfo(one).max:
+                kind = np.dtype(one)
+    return [(array.astype(np.float64) * by + first).astype(kind) for array in arrays]
+
+
 def without_inks(array: Any, axis: int) -> Any:
     """Return red, green and blue of cyan, magenta, yellow and black; what is not inks as it is."""
     if array.shape[axis] < _INKS or array.dtype.kind != "u":
@@ -553,6 +608,13 @@ def _check_count(series: tifffile.TiffPageSeries, pages: list[Any], path: Path) 
     empty = sum(1 for page in pages if 0 in page.databytecounts)
     if empty:
         remark(path, f"{empty} of {wanted} pages lack pixels, which are read as 0")
+
+
+def _tell_unused(file: tifffile.TiffFile, path: Path) -> None:
+    """Tell of pages that belong to no image, by what ImageJ or OME say of them."""
+    unused = len(file.pages) - sum(len(series.pages) for series in file.series)
+    if unused > 0 and (file.is_imagej or file.is_ome):
+        remark(path, f"{unused} of {len(file.pages)} pages belong to no image by its description")
 
 
 def _absent(file: Any, path: Path) -> list[str]:
