@@ -598,3 +598,56 @@ def test_points_that_are_no_places_are_refused(tmp_path, table):
         read_points(tmp_path / "c.npy")
     np.save(tmp_path / "c.npy", np.ones((4, 3), np.float32))
     assert read_points(tmp_path / "c.npy")[0].shape == (4, 3)
+
+
+# ---- forms and offsets that cannot be
+
+
+def changed_nifti(path, fields, version=nibabel.Nifti1Image):
+    """A NIfTI of `BASE` whose header is changed byte by byte."""
+    nibabel.save(version(BASE.T, np.diag([2, 3, 4, 1])), path)
+    content = bytearray(path.read_bytes())
+    for at, (form, value) in fields.items():
+        struct.pack_into(form, content, at, value)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("version", "at"), [(nibabel.Nifti1Image, (108, "<f")), (nibabel.Nifti2Image, (168, "<q"))]
+)
+def test_an_offset_of_nothing_means_behind_the_header(tmp_path, version, at):
+    path = changed_nifti(tmp_path / "i.nii", {at[0]: (at[1], 0)}, version)
+    np.testing.assert_array_equal(values(path), BASE)
+    packed = tmp_path / "i.nii.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    np.testing.assert_array_equal(values(packed), BASE)
+
+
+@pytest.mark.parametrize(("b", "told"), [(2.0, "its qform is no place"), (1.0004, "")])
+def test_a_rotation_that_is_none_does_not_change_sizes(tmp_path, b, told):
+    fields = {254: ("<h", 0), 252: ("<h", 1), 256: ("<f", b), 260: ("<f", 0), 264: ("<f", 0)}
+    path = changed_nifti(tmp_path / "i.nii", fields)
+    assert read_volume(path).spacing == pytest.approx((4, 3, 2), rel=1e-5)
+    assert told in remarks(path)
+    assert bool(told) == bool(remarks(path))
+    np.testing.assert_array_equal(values(path), BASE)
+
+
+def test_a_unit_of_length_that_does_not_exist_is_told(tmp_path):
+    path = changed_nifti(tmp_path / "i.nii", {123: ("B", 7)})
+    assert "its unit of length has the unknown code 7" in remarks(path)
+    assert read_volume(path).spacing == (4, 3, 2)
+
+
+def test_an_axis_of_nrrd_without_a_direction_is_told(tmp_path):
+    head = (
+        "NRRD0005\ntype: short\ndimension: 3\nsizes: 5 6 4\nendian: little\nencoding: raw\n"
+        "space: left-posterior-superior\nspace directions: (2,0,0) (0,3,0) {}\n"
+        "space origin: (1,2,3)\n\n"
+    )
+    for last, told in (("none", "sizes of its voxels are not told"), ("(0,0,4)", "")):
+        path = tmp_path / "i.nrrd"
+        path.write_bytes(head.format(last).encode() + RAW)
+        assert bool(told) == bool(remarks(path))
+        assert told in remarks(path)

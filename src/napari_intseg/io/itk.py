@@ -178,7 +178,7 @@ _WORLD = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "I": (2, 1), "S"
 _ALONG = 0.3
 # of an NRRD, by its format
 _MOST_AXES = 16
-_SPACINGS = re.compile(rb"(?im)^spacings:(.*)$")
+_SPACINGS = re.compile(rb"(?im)^(?:spacings|space directions):(.*)$")
 # unpacked at a time, 1 MB, only to be checked; not tuned
 _STEP_BYTES = 1 << 20
 # segments of a file that are looked at: each is two or three lines of a header of 16 MiB
@@ -341,16 +341,16 @@ def _no_sizes(path: Path) -> bool:
 
 
 def _sizes_untold(path: Path) -> int:
-    """Return for how many axes an NRRD does not tell a spacing: NaN, 0, or none at all."""
+    """Return for how many axes an NRRD does not tell a spacing: NaN, 0, "none" or not at all."""
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
     head = _HEADER_END.split(head, maxsplit=1)[0]
     found = _SPACINGS.search(head)
-    if found is None and b"space directions:" not in head.lower():
+    if found is None:
         # neither ITK nor other readers take "axis mins" and "axis maxs" for sizes
         return _MOST_AXES
-    values = found[1].lower().split() if found else []
-    return sum(value.strip(b"+-") in (b"nan", b"0", b"0.0") for value in values)
+    values = found[1].lower().split()
+    return sum(value.strip(b"+-") in (b"nan", b"0", b"0.0", b"none") for value in values)
 
 
 def check_itk(path: Path) -> None:

@@ -50,6 +50,8 @@ _CDATA = re.compile(rb"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 # voxels by which the two forms of a header may differ without a warning: half of one is what
 # nobody sees on the canvas (not tuned)
 _TOLD_PX = 0.5
+# of a quaternion: three numbers of float32, which some programs write with few digits (not tuned)
+_ROUNDED = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,15 @@ class NiftiHeader:
         """How long the header says that the file is, unpacked; 0 if it has no voxel."""
         if min(self.sizes, default=0) < 1:
             return 0
-        return self.start + math.prod(self.sizes) * self.bits // 8
+        return self.begin + math.prod(self.sizes) * self.bits // 8
+
+    @property
+    def begin(self) -> int:
+        """Where voxels begin: behind the header and four bytes more where an offset of 0 is told.
+
+        ITK forgets the four bytes, and with them all voxels lie two or four beside their place.
+        """
+        return self.start or self.length + 4
 
     @property
     def is_micron(self) -> bool:
@@ -170,14 +180,17 @@ class NiftiHeader:
     def needs_copy(self) -> bool:
         """Whether ITK would refuse the file, or make other places or values of it.
 
-        It reads no NIfTI-2, no axes that are not perpendicular, no sform that is no place, adds an
+        It reads no NIfTI-2, no axes that are not perpendicular, no form that is no place, adds an
         intercept where a slope of 0, or of no number, says that nothing is rescaled, and takes a
         tiny slope for none.
         """
         slope, intercept = self.scale
         adds = (not _is_slope(slope) and intercept != 0) or self.passed_over is not None
-        is_nowhere = self.sform > 0 and self._by_sform() is None
-        return self.length != HEADER_BYTES or self.is_sheared() or adds or is_nowhere
+        is_nowhere = (self.sform > 0 and self._by_sform() is None) or (
+            self.qform > 0 and self._by_qform() is None
+        )
+        is_odd = self.length != HEADER_BYTES or self.start == 0
+        return is_odd or self.is_sheared() or adds or is_nowhere
 
     @property
     def passed_over(self) -> tuple[float, float] | None:
@@ -197,6 +210,8 @@ class NiftiHeader:
         if self.affine() is None and not all(math.isfinite(s) and s != 0 for s in sizes):
             told = " x ".join(f"{size:g}" for size in sizes)
             return f"sizes of its voxels are not told ({told}); 1 is taken where there is none"
+        if self.units & 7 not in (0, *_UNITS_MM):
+            return f"its unit of length has the unknown code {self.units & 7}; mm are taken"
         if self.sform <= 0 and self.qform <= 0 and math.prod(self.sizes[2:3]) > 1:
             return (
                 "it has neither sform nor qform and does not say which side of a patient is left; "
@@ -229,8 +244,12 @@ class NiftiHeader:
         """Return the matrix of the quaternion, as the format defines it (method 2)."""
         if self.qform <= 0:
             return None
-        b, c, d = self.quatern[:3]
-        # rounding can make b² + c² + d² a little more than 1
+        bcd = np.array(self.quatern[:3])
+        length = float(np.linalg.norm(bcd))
+        # rounding can make it a little more than 1; what is longer is no rotation
+        if not length <= 1 + _ROUNDED:
+            return None
+        b, c, d = bcd / max(length, 1.0)
         a = math.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
         turned = np.array(
             [
@@ -300,8 +319,7 @@ def plain_copy(path: Path, header: NiftiHeader, folder: Path) -> Path:
     copy = folder / "plain.nii"
     with _opener(path)(path, "rb") as source, copy.open("wb") as target:
         target.write(raw)
-        # an offset of 0 is allowed: voxels never begin inside the header
-        source.seek(max(header.start, header.length))
+        source.seek(header.begin)
         shutil.copyfileobj(source, target)
     wanted = len(raw) + math.prod(header.sizes) * header.bits // 8
     if copy.stat().st_size < wanted:
