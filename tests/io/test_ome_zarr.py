@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -374,3 +375,29 @@ def test_levels_that_do_not_fit_the_finest_are_left_out(tmp_path, rng):
     with pytest.warns(FileWarning, match=r"level '2' left out: .*uint16.*float32"):
         raster = read_raster(path)
     assert len(raster.levels) == 1
+
+
+@pytest.mark.parametrize(
+    ("scale", "start", "is_told"),
+    [
+        ([0.5, 0.2, 0.2], [0, 0, 0], False), ([0.5, 0.2, 0.2], [3.0, 0, 0], True),
+        ([0.5, 0.2, 0.2], [0.05, 0, 0], False), ([1.0, 0.4, 0.4], [0, 0, 0], True),
+    ],
+)  # fmt: skip
+def test_labels_that_say_they_lie_elsewhere_are_told(tmp_path, rng, scale, start, is_told):
+    def placed(name, scale, start):
+        path = tmp_path / name
+        group = zarr.create_group(str(path), zarr_format=2)
+        group.create_array("0", data=rng.integers(1, 9, (4, 6, 5)).astype(np.uint8))
+        moved = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": start}]
+        axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "zyx"]
+        level = {"path": "0", "coordinateTransformations": moved}
+        group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": [level]}]
+        return path
+
+    image = read_volume(placed("i.zarr", [0.5, 0.2, 0.2], [0, 0, 0]))
+    labels = placed("l.zarr", scale, start)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", FileWarning)
+        assert read_mask(labels, image).shape == image.shape
+    assert any("elsewhere than the image's" in str(one.message) for one in told) == is_told

@@ -187,6 +187,9 @@ ENDINGS = (".h5", ".hdf5", ".hdf")
 # 64 MiB and less are read at once, which is quicker than piece by piece (not tuned)
 EAGER_BYTES = 2**26
 AFFINE, UNIT, AXES, STEP = "affine_lps_mm", "unit", "axes", "time_step_s"
+# by which CREMI, funlib and others tell sizes, and by which netCDF packs values
+_OTHER_SIZES = ("resolution", "spacing", "voxel_size", "pixel_size")
+_PACKED = ("scale_factor", "add_offset")
 _MICRONS = "element_size_um"
 # names that a message lists
 _MANY = 20
@@ -225,6 +228,8 @@ def read_hdf5(path: Path) -> Raster:
     dataset = checked(dataset, Path(dataset.file.filename))
     _check_written(dataset, path)
     axes = _axes(dataset, path)
+    if packed := [name for name in _PACKED if name in dataset.attrs]:
+        remark(path, f"its values are as stored, without its {packed[0]!r}")
     whole = dataset.nbytes <= EAGER_BYTES
     data: Any = np.asarray(dataset[()]) if whole else in_pieces(dataset, path)
     data, axes = ordered(data, axes)
@@ -333,8 +338,11 @@ def _axes(dataset: Any, path: Path) -> str:
     told = dataset.attrs.get(AXES)
     letters = list(_text(told)) if told is not None else []
     if not letters and "axistags" in dataset.attrs:
-        tags = parse_json(_text(dataset.attrs["axistags"]))
-        letters = [str(axis["key"]) for axis in tags["axes"]]
+        try:
+            tags = parse_json(_text(dataset.attrs["axistags"]))
+            letters = [str(axis["key"]) for axis in tags["axes"]]
+        except (ValueError, KeyError, TypeError):
+            letters = ["?"]
     if not letters:
         letters = [str(dim.label)[:1].lower() for dim in dataset.dims]
     if (
@@ -343,6 +351,8 @@ def _axes(dataset: Any, path: Path) -> str:
         and all(letters)
     ):
         return known_axes(letters, dataset.shape, path)
+    if any(letters):
+        remark(path, f"names of its axes do not fit and are guessed: {', '.join(letters)[:80]}")
     return guessed_axes(dataset)
 
 
@@ -352,11 +362,17 @@ def _place(dataset: Any, axes: str, path: Path) -> tuple[tuple[float, float, flo
         affine = affine_in(path, np.asarray(dataset.attrs[AFFINE], float))
         unit = _text(dataset.attrs.get(UNIT, "mm"))
         return (1.0, 1.0, 1.0), affine, unit_of(mm_per_unit(unit)) if unit else "mm"
-    sizes = np.atleast_1d(np.asarray(dataset.attrs.get(_MICRONS, ()), float))
+    try:
+        sizes = np.atleast_1d(np.asarray(dataset.attrs.get(_MICRONS, ()), float))
+    except (TypeError, ValueError):
+        sizes = np.array([math.nan])
     spatial = sum(a in "zyx" for a in axes)
     if len(sizes) >= spatial and all(math.isfinite(s) and s for s in sizes):
         z, y, x = (1e-3 * abs(float(s)) for s in (1.0, *sizes)[-3:])
         return (z, y, x), None, "µm"
+    # told, since which unit and order of axes other programs mean is not
+    if others := [name for name in (_MICRONS, *_OTHER_SIZES) if name in dataset.attrs]:
+        remark(path, f"its {others[0]!r} is not understood; sizes are taken as pixels")
     return (1.0, 1.0, 1.0), None, "pixel"
 
 

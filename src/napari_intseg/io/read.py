@@ -32,11 +32,16 @@ from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
 from napari_intseg.io.pictures import read_picture
 from napari_intseg.io.raster import Raster, raster_of, read_npy
 from napari_intseg.io.source import FileVolume
-from napari_intseg.io.suffixes import Kind, kind_of
+from napari_intseg.io.suffixes import Kind, kind_of, remark
 from napari_intseg.io.tiff import read_tiff
+from napari_intseg.io.units import PIXEL
 
 TOLERANCE_PX = 1e-2
 """Pixels by which corners of two grids that are the same may differ: rounding in headers."""
+
+# voxels by which labels may lie beside their image without a word, in formats that other programs
+# write without care: half of one is what nobody sees (not tuned)
+_TOLD_PX = 0.5
 
 
 def reorient(
@@ -332,6 +337,13 @@ def read_mask(path: str | Path, like: Volume) -> Array:
             f"mask is on another grid: expected shape {like.shape}, got {mask.shape} in "
             f"{str(path)!r}. Resample it onto the image first."
         )
+    if isinstance(like, FileVolume) and PIXEL not in (like.source.unit, mask.source.unit):
+        corners = np.array(list(itertools.product(*((0, n - 1) for n in (1, *like.shape)[-3:]))))
+        off = corners @ (mask.affine - like.affine)[:3, :3].T + (mask.affine - like.affine)[:3, 3]
+        if np.abs(off).max() > _TOLD_PX * min(like.spacing):
+            remark(
+                Path(path), "its voxels are elsewhere than the image's; one is laid on the other"
+            )
     return np.asarray(data)
 
 
