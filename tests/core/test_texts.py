@@ -1,11 +1,13 @@
 """Texts of others are read within bounds: what readers differ about, or cannot hold, is refused."""
 
+import csv
+import io
 import json
 import os
 
 import pytest
 
-from napari_intseg.core.files import check_values, parse_json, read_json, read_text
+from napari_intseg.core.files import check_values, csv_text, parse_json, read_json, read_text
 
 ODD = {
     "nested lists": "[" * 5000 + "]" * 5000,
@@ -67,3 +69,18 @@ def test_what_is_no_plain_file_or_too_large_is_not_read(tmp_path):
     assert read_text(tmp_path / "a", 3) == "123"
     with pytest.raises(ValueError, match="3 bytes are more than 2"):
         read_text(tmp_path / "a", 2)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1"])
+def test_a_name_in_a_table_is_no_formula(name):
+    rows = list(csv.reader(io.StringIO(csv_text([("image", "pixels"), (name, 5)]), newline="")))
+    assert rows == [["image", "pixels"], [f"'{name}", "5"]]
+
+
+@pytest.mark.parametrize("text", ["-1.5", "+2", "-inf", "a.tif", "", "a=b", "1e-3", "a\nb"])
+def test_numbers_and_plain_names_in_a_table_stay_as_they_are(text):
+    assert list(csv.reader(io.StringIO(csv_text([(text, -3)]), newline=""))) == [[text, "-3"]]
+
+
+def test_a_name_does_not_end_its_row():
+    assert csv_text([("a\r=1", 5)]) == "a =1,5\n"

@@ -2,9 +2,7 @@
 
 import contextlib
 import copy
-import csv
 import hashlib
-import io
 import json
 import os
 import socket
@@ -25,7 +23,7 @@ from napari_intseg import __version__
 from napari_intseg.cli import segment
 from napari_intseg.cli.batch_table import BatchJob
 from napari_intseg.cli.shared_options import told
-from napari_intseg.core.files import read_json, write_text
+from napari_intseg.core.files import csv_text, read_json, write_text
 from napari_intseg.core.segmenter import Segmenter
 from napari_intseg.core.workers import Died, futures_on_cluster, run_in_workers
 from napari_intseg.errors import IntSegError
@@ -260,11 +258,7 @@ def counted(done: Iterable[Done]) -> str:
 
 def as_csv(done: Sequence[Done]) -> str:
     """Return a table with one row a job."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(COLUMNS)
-    table.writerows(_row(job, record) for job, record in done)
-    return out.getvalue()
+    return csv_text([COLUMNS, *(_row(job, record) for job, record in done)])
 
 
 def as_html(done: Sequence[Done]) -> str:

@@ -1,8 +1,6 @@
 """`napari-intseg guide`: one or a few labelled images segment a folder of others."""
 
 import argparse
-import csv
-import io
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +14,7 @@ from napari_intseg.cli.output_forms import (
     stop_on_interrupt,
     write_report,
 )
+from napari_intseg.core.files import csv_text
 from napari_intseg.errors import DataError, IntSegError
 
 if TYPE_CHECKING:
@@ -175,9 +174,7 @@ def _setup(model: "Segmenter", path: Path, args: argparse.Namespace) -> "Setup":
 
 
 def _write_review(path: Path, rows: list[dict[str, Any]]) -> None:
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, ("image", "object", "pixels", "likeness"))
-    writer.writeheader()
+    columns = ("image", "object", "pixels", "likeness")
     # the least likely first: those are worth a look
-    writer.writerows(sorted(rows, key=lambda row: float(row["likeness"])))
-    write_report(path, stream.getvalue())
+    least = sorted(rows, key=lambda row: float(row["likeness"]))
+    write_report(path, csv_text([columns, *([row[name] for name in columns] for row in least)]))

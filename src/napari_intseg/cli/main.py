@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import napari_intseg
-from napari_intseg.cli.shared_options import told
+from napari_intseg.cli.shared_options import one_line, told
 from napari_intseg.errors import IntSegError
 
 # in the order of the work: --help lists them so
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def tell_error(message: str) -> None:
     """Print an error as one line on the standard error."""
-    print(f"napari-intseg: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"napari-intseg: error: {one_line(message)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

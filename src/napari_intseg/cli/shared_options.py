@@ -535,14 +535,19 @@ def told() -> Iterator[None]:
     """Print warnings as one line each on the standard error, as they come."""
 
     def note(message: Warning | str, *_where: object, **_more: object) -> None:
-        text = " ".join(str(message).split())
-        print(f"napari-intseg: note: {text}", file=sys.stderr)
+        print(f"napari-intseg: note: {one_line(str(message))}", file=sys.stderr)
 
     with warnings.catch_warnings():
         # again for each command of one process: the same text of one line of code is told once
         warnings.simplefilter("default", UserWarning)
         warnings.showwarning = note
         yield
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, without what steers a terminal: messages quote files of anyone."""
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 
 def _name(text: str) -> tuple[int, str]:

@@ -3,7 +3,9 @@
 A kill or a power cut leaves the old file or the new one, never a mixture.
 """
 
+import csv
 import ctypes
+import io
 import json
 import math
 import os
@@ -14,7 +16,7 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -168,6 +170,36 @@ _MOST_NESTED = 64
 _MOST_TEXT_BYTES = 64 << 20
 # of a whole number: identifiers are hashes of 64 bits at most
 _MOST_BITS = 64
+
+
+# with which a formula begins (OWASP, "CSV injection")
+_FORMULA = ("=", "+", "-", "@", "\t")
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as CSV, in which no text is a formula to a spreadsheet.
+
+    Names come from files of anyone: a text that a spreadsheet would compute, or run, gets an
+    apostrophe before it, which spreadsheets do not show. Numbers stay numbers.
+    """
+    out = io.StringIO(newline="")
+    table = csv.writer(out, lineterminator="\n")
+    table.writerows([_no_formula(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _no_formula(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    # csv does not quote it where lines end otherwise
+    cell = cell.replace("\r", " ")
+    if not cell.startswith(_FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def read_text(path: Path, most_bytes: int = _MOST_TEXT_BYTES) -> str:

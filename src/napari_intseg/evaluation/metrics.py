@@ -1,7 +1,5 @@
 """How well a mask agrees with the truth, how many clicks that took, and how well readers agree."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from scipy import ndimage
 from scipy.ndimage import binary_erosion, distance_transform_edt
 from scipy.optimize import linear_sum_assignment
 
+from napari_intseg.core.files import csv_text
 from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.errors import DataError
 
@@ -487,13 +486,13 @@ def agreement_csv(found: Agreement, names: Sequence[str]) -> str:
     names : sequence of str
         Of the readers, in their order.
     """
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["object", *(f"voxels {n}" for n in names), "dice", "mean_mm", "hd95_mm"])
+    rows: list[list[object]] = [
+        ["object", *(f"voxels {n}" for n in names), "dice", "mean_mm", "hd95_mm"]
+    ]
     for one in found.objects:
         lengths = (f"{mm:.3f}" for mm in (one.distance.mean_mm, one.distance.hd95_mm))
-        table.writerow([one.label, *one.voxels, f"{one.dice:.4f}", *lengths])
-    return out.getvalue()
+        rows.append([one.label, *one.voxels, f"{one.dice:.4f}", *lengths])
+    return csv_text(rows)
 
 
 def _compared(readers: Sequence[Array], label: int, spacing: tuple[float, ...]) -> ObjectAgreement:

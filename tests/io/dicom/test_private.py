@@ -112,3 +112,18 @@ def test_a_name_in_another_alphabet_is_kept_if_asked_for(tmp_path, dicom):
     volume = read_volume(scan.write(tmp_path / "s", slices), anonymous=False)
     write_labels(tmp_path / "l.dcm", LABELS, volume)
     assert str(dcmread(tmp_path / "l.dcm").PatientName) == "Иванов^Иван"
+
+
+def test_words_of_a_header_do_not_steer_a_terminal(tmp_path, dicom, capsys):
+    slices = dicom.Scan(heights=[0, 2.5, 7.5], tags={"SeriesDescription": "a\x1b[2Jb"}).slices()
+    folder = dicom.Scan().write(tmp_path / "s", slices)
+    (folder / "x\x1b[31m.dcm").write_bytes(b"half of a slice")
+    assert main(["series", str(folder)]) == 0
+    clicked = ["segment", str(folder), "--click", "1,5,5", "--model", "region-growing"]
+    assert main([*clicked, "--quiet", "-o", str(tmp_path / "o.nii.gz")]) == 0
+    assert main([*clicked, "--series", "a\x1b[2J", "-o", str(tmp_path / "p.nii.gz")]) == 2
+    out, err = capsys.readouterr()
+    assert "a [2Jb" in out
+    assert "1 slice is missing" in err
+    assert r"x\x1b[31m.dcm" in err
+    assert "\x1b" not in out + err

@@ -40,7 +40,9 @@ def text(data: Any, name: str) -> str:
     value = data.get(name)
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
-    return "" if value is None else " ".join(str(value).replace("\0", "").split())
+    plain = "" if value is None else str(value).replace("\0", "")
+    # what steers a terminal is no part of a name
+    return " ".join("".join(c if c.isprintable() else " " for c in plain).split())
 
 
 def whole(data: Any, name: str, missing: int = 0) -> int:

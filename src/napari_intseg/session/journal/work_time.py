@@ -1,13 +1,12 @@
 """What the work on an image took, by its journal: time, clicks, planes, what was accepted."""
 
-import csv
-import io
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from napari_intseg.core.files import csv_text
 from napari_intseg.errors import JournalError
 from napari_intseg.session.journal.recorder import Line, Written
 
@@ -152,22 +151,20 @@ def workload_csv(parts: Mapping[str, Workload]) -> str:
     parts : mapping of str to Workload
         By the name that the first column gives, such as the journal's.
     """
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow([
+    rows: list[list[object]] = [[
         "journal", "time", "object", "seconds", "clicks", "boxes", "scribbles", "lassos", "strokes",
         "propagations", "undone", "planes given", "planes answered", "planes corrected",
         "accepted unchanged",
-    ])  # fmt: skip
+    ]]  # fmt: skip
     for name, part in parts.items():
         for one in part.objects:
-            table.writerow([
+            rows.append([
                 name, one.time, one.label, f"{one.seconds:.1f}", one.clicks, one.boxes,
                 one.scribbles, one.lassos, one.strokes, one.propagations, one.undone,
                 len(one.given), len(one.answered), len(one.corrected),
                 "yes" if one.is_unchanged else "no",
             ])  # fmt: skip
-    return out.getvalue()
+    return csv_text(rows)
 
 
 def methods_paragraph(work: Workload, images: int = 1) -> str:
