@@ -203,3 +203,40 @@ def test_a_journal_without_numbers_is_read_as_ever_and_other_numbers_are_told(fo
     journal.write_text("\n".join(map(json.dumps, late)))
     assert replay(folder) == 1
     assert "difference: window: [0.0] to [7.0] then" in capsys.readouterr().err
+
+
+ODD = [
+    (0, ("image",), "/dev/zero", "names and values for 'image'"),
+    (0, ("versions",), [], "names and values for 'versions'"),
+    (0, ("image", "channels"), "x", "0 to 10000 channels of the image"),
+    (0, ("image", "channels"), -1, "0 to 10000 channels of the image"),
+    (0, ("image", "channels"), 10**15, "0 to 10000 channels of the image"),
+    (0, ("image", "channels"), [["a"]], "0 to 10000 channels of the image"),
+    (0, ("image", "spacing"), None, "numbers above 0 for the spacing"),
+    (0, ("image", "spacing"), "../x", "numbers above 0 for the spacing"),
+    (0, ("image", "spacing", 0), {}, "numbers above 0 for the spacing"),
+    (0, ("image", "spacing", 0), -1, "numbers above 0 for the spacing"),
+    (0, ("image", "shape", 0), "x", "numbers above 0 for the shape"),
+    (3, ("seen", "low"), [], "no limits of the contrast"),
+]
+
+
+@pytest.mark.parametrize(("number", "path", "value", "told"), ODD)
+def test_a_journal_with_odd_values_is_one_clear_error(tmp_path, capsys, number, path, value, told):
+    image = np.zeros((20, 24), np.uint8)
+    image[5:15, 5:15] = 200
+    write_array(tmp_path / "i.npy", image, Volume(image))
+    words = ["segment", str(tmp_path / "i.npy"), "--model", "region-growing", "--click", "9,9"]
+    assert main([*words, "--quiet", "-o", str(tmp_path / "l.tif")]) == 0
+    journal = tmp_path / "l.tif.journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    at = lines[number]
+    for name in path[:-1]:
+        at = at[name]
+    at[path[-1]] = value
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    capsys.readouterr()
+    made = str(tmp_path / "r.tif")
+    assert main(["replay", str(journal), str(tmp_path / "i.npy"), "--quiet", "-o", made]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert told in line

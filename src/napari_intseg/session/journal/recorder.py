@@ -290,6 +290,8 @@ def see_again(setup: Setup, line: Mapping[str, Any]) -> str | None:
         return None
     given = line[KEY]
     channels = given["channels"]
+    if not given["low"] or not given["high"]:
+        raise ValueError("no limits of the contrast")
     then = Intensity(
         tuple(float(v) for v in given["low"]),
         tuple(float(v) for v in given["high"]),
@@ -350,6 +352,8 @@ class Written:
         return sum(line.get("do") not in _NOT_ACTIONS for line in self.actions)
 
 
+# of an image: spectral cameras have some hundreds
+_MOST_CHANNELS = 10_000
 _NOT_ACTIONS = ("begin", "answer", "step", "close", "labels", "go on")
 
 
@@ -410,6 +414,7 @@ def parse_journal(texts: Iterable[str]) -> Written:
             f"journal is of another version: expected 1 to {VERSION}, got {version!r}. "
             "Install a newer napari-intseg."
         )
+    _check_header(first)
     actions = parsed[1:]
     torn = 0
     # a process that was killed leaves half a line, at the end alone
@@ -423,6 +428,28 @@ def parse_journal(texts: Iterable[str]) -> Written:
                 f"{given[number - 1][:60]!r}. Remove that line and those after it."
             )
     return Written(first, tuple(_of_now(line, version) for line in actions if line), torn)
+
+
+def _check_header(first: Line) -> None:
+    for name in ("image", "versions"):
+        if not isinstance(first.get(name, {}), dict):
+            raise _damaged(f"names and values for {name!r}", first[name])
+    image = first.get("image", {})
+    for name in ("shape", "spacing"):
+        found = image.get(name, [])
+        is_list = isinstance(found, list) and all(type(n) in (int, float) for n in found)
+        if not is_list or any(n <= 0 for n in found):
+            raise _damaged(f"numbers above 0 for the {name} of the image", found)
+    channels = image.get("channels", 0)
+    if type(channels) is not int or not 0 <= channels <= _MOST_CHANNELS:
+        raise _damaged(f"0 to {_MOST_CHANNELS} channels of the image", channels)
+
+
+def _damaged(rule: str, got: object) -> JournalError:
+    shown = repr(got)[:60]
+    return JournalError(
+        f"journal is damaged: expected {rule} on its first line, got {shown}. Take another copy."
+    )
 
 
 def _parsed(text: str) -> Line | None:
