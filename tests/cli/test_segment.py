@@ -132,6 +132,39 @@ def test_an_initial_mask_is_kept_and_corrected(scan, tmp_path):
     assert dice(whole[8] == 1, truth[8] == 2) > dice(half[8] == 2, truth[8] == 2)
 
 
+@pytest.mark.parametrize("number", [1, 5])
+def test_the_only_object_that_was_given_is_kept_beside_another(scan, tmp_path, number):
+    volume, truth = read_volume(scan), balls()[1]
+    given = np.where(truth == 1, number, 0).astype(np.uint8)
+    write_labels(tmp_path / "init.mha", given, volume)
+    words = ["--init", str(tmp_path / "init.mha"), "--click", "8,24,44@2", "--quiet"]
+    assert segment(scan, tmp_path / "both.mha", *words) == 0
+    both = read_volume(tmp_path / "both.mha").data
+    np.testing.assert_array_equal(both == number, truth == 1)
+    assert (both[8] == 2).any()
+    # its own number means it, whatever that is
+    words = ["--init", str(tmp_path / "init.mha"), "--click", f"8,24,18@{number}", "--quiet"]
+    assert segment(scan, tmp_path / "same.mha", *words) == 0
+    same = read_volume(tmp_path / "same.mha").data
+    np.testing.assert_array_equal(np.delete(same == number, 8, 0), np.delete(truth == 1, 8, 0))
+
+
+@pytest.mark.parametrize("command", ["segment", "more", "agree"])
+def test_labels_below_0_are_refused_and_not_dropped(scan, tmp_path, command, capsys):
+    image = sitk.ReadImage(str(scan))
+    below = sitk.GetImageFromArray(-balls()[1].astype(np.int16))
+    below.CopyInformation(image)
+    sitk.WriteImage(below, str(tmp_path / "below.mha"))
+    given, out = str(tmp_path / "below.mha"), str(tmp_path / "o.mha")
+    words = {
+        "segment": [str(scan), "--init", given, "--click", "8,24,18@9", "-o", out],
+        "more": [str(scan), given, "-o", out],
+        "agree": [given, given, "-o", str(tmp_path / "o.csv")],
+    }  # fmt: skip
+    assert main([command, *words[command]]) == 2
+    assert "labels are not counted from 0: expected" in capsys.readouterr().err
+
+
 def test_a_flat_picture_becomes_a_picture_of_labels(tmp_path, capsys):
     image = balls()[0][8]
     write_array(tmp_path / "i.tif", np.clip(image + 110, 0, 255).astype(np.uint8), Volume(image))

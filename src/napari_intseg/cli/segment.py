@@ -203,13 +203,14 @@ def segment_file(
     session = _begin(model, volume, args)
     _share_corrections(args, session)
     # taken over and locked before the first click, which must not take their pixels
-    kept = _keep(session, initial, labels)
+    start = _start_of(args, held, labels)
+    kept = _keep(session, initial, labels, start)
     interrupted = False
     for label in labels:
         if label not in session.objects:
             session.new_object(label)
         session.select_object(label)
-        _prompt(session, args, label, initial)
+        _prompt(session, args, label, initial if len(held) > 1 or label == start else None)
         if args.propagate and not interrupted:
             interrupted = _propagate(session, args)
     sizes = _write(args, session, volume, called | shared_options.names(args, args.init))
@@ -410,9 +411,21 @@ def _label_at(labels: "Array | None", position: Sequence[float]) -> int:
     return int(labels[at]) if inside else 0
 
 
-def _keep(session: "Session", initial: "Array | None", labels: Sequence[int]) -> tuple[int, ...]:
+def _start_of(args: argparse.Namespace, held: Sequence[int], labels: Sequence[int]) -> int | None:
+    """Return the object that starts from a file of one object; None if none or several do.
+
+    Such a file is a mask whatever its number is, unless other objects alone are prompted for.
+    """
+    if len(held) != 1:
+        return None
+    return next((one for one in (held[0], args.label or 1) if one in labels), None)
+
+
+def _keep(
+    session: "Session", initial: "Array | None", labels: Sequence[int], start: int | None
+) -> tuple[int, ...]:
     """Take over the objects of --init that no prompt is for; they stay as they are."""
-    if initial is None or len(set(initial[initial > 0].tolist())) < 2:
+    if initial is None or start is not None:
         return ()
     held = {
         index: [label for label in on_plane if label not in labels]
@@ -447,8 +460,7 @@ def _prompt(
     session: "Session", args: argparse.Namespace, label: int, initial: "Array | None"
 ) -> None:
     if initial is not None:
-        alone = label == (args.label or 1) or len(session.objects) == 1
-        shared_options.start_from(session, initial, label, alone=alone)
+        shared_options.start_from(session, initial, label, alone=True)
 
     def is_ours(one: shared_options.DrawnOption | shared_options.ClickOption) -> bool:
         return one.label == label

@@ -321,9 +321,16 @@ def read_mask(path: str | Path, like: Volume) -> Array:
             f"mask does not hold labels: expected one integer a pixel, got {what} {data.dtype} in "
             f"{str(path)!r}. Save it as integers, 0 for the background."
         )
+    # once: it may be on a disk
+    data = np.asarray(data)
+    if data.dtype.kind == "i" and data.min(initial=0) < 0:
+        raise DataError(
+            "labels are not counted from 0: expected 0 for the background and numbers above it, "
+            f"got {int(data.min())} in {str(path)!r}. Renumber them."
+        )
     placed = isinstance(like, FileVolume) and like.source.itk is not None and mask.source.itk
     if placed and len(mask.shape) == len(like.shape):
-        found = reorient(np.asarray(data), mask.affine, like.affine, like.shape)
+        found = reorient(data, mask.affine, like.affine, like.shape)
         if found is None:
             raise DataError(
                 f"mask is on another grid: expected shape {like.shape} with the image's spacing, "
@@ -344,7 +351,7 @@ def read_mask(path: str | Path, like: Volume) -> Array:
             remark(
                 Path(path), "its voxels are elsewhere than the image's; one is laid on the other"
             )
-    return np.asarray(data)
+    return data
 
 
 def _read_indexed(path: Path) -> FileVolume:
