@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_intseg.cli.main import main
+from napari_intseg.errors import FileError
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array, write_labels
 from napari_intseg.session.journal.ro_crate import environment, read_bundle
@@ -151,3 +152,21 @@ def test_it_says_when_versions_differ(folder, capsys):
     main(["replay", "--verify", "kept"])
     assert "numpy: 1.0 then, " in capsys.readouterr().out
     assert read_bundle(folder / "kept").environment["numpy"] == "1.0"
+
+
+@pytest.mark.parametrize("value", [None, "x", [], 1, -1, 1e30, True])
+def test_a_tolerance_that_cannot_be_is_one_clear_error(folder, value):
+    file = folder / "kept" / "ro-crate-metadata.json"
+    about = json.loads(file.read_text())
+    next(one for one in about["@graph"] if one["@id"] == "./")["tolerance"] = value
+    file.write_text(json.dumps(about))
+    with pytest.raises(FileError, match="expected a tolerance from 0 to 1"):
+        read_bundle(folder / "kept")
+
+
+def test_a_part_without_a_name_is_missing(folder):
+    file = folder / "kept" / "ro-crate-metadata.json"
+    about = json.loads(file.read_text())
+    del next(one for one in about["@graph"] if one["@id"] == "environment.json")["@id"]
+    file.write_text(json.dumps(about))
+    assert read_bundle(folder / "kept").damaged == ("None is missing",)

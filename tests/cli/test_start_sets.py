@@ -9,7 +9,9 @@ import tifffile
 from PIL import Image
 
 from napari_intseg.cli.main import main
+from napari_intseg.errors import FileError
 from napari_intseg.io.read import mask_files, read_mask_folder, read_volume
+from napari_intseg.io.suffixes import FileWarning
 from published_sets import SETS, ball, nifti
 from small_onnx import linear
 
@@ -185,3 +187,17 @@ def test_segment_and_batch_begin_with_what_a_model_finds(cells, net, tmp_path, c
     np.testing.assert_array_equal(np.asarray(Image.open(written)) > 0, truth)
     assert main([*shell, "--overwrite", "--init", str(out)]) == 2
     assert "two starts are given" in capsys.readouterr().err
+
+
+def test_a_damaged_mask_of_a_folder_is_left_out_and_told(tmp_path):
+    for name in "abc":
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.ones((6, 6), np.uint8))
+    like = read_volume(tmp_path / "a.tif")
+    (tmp_path / "b.tif").write_bytes((tmp_path / "b.tif").read_bytes()[:40])
+    with pytest.warns(FileWarning, match="object 'b' is left out"):
+        _, names = read_mask_folder(tmp_path, like)
+    assert names == {1: "a", 2: "c"}
+    for name in "ac":
+        (tmp_path / f"{name}.tif").unlink()
+    with pytest.warns(FileWarning), pytest.raises(FileError, match="file cannot be read"):
+        read_mask_folder(tmp_path, like)

@@ -410,7 +410,12 @@ def read_mask_folder(folder: str | Path, like: Volume) -> tuple[NDArray[np.int32
     DataError
         If the folder holds no mask, too many, or one on another grid.
     FileError
-        If one cannot be read.
+        If none can be read.
+
+    Warns
+    -----
+    FileWarning
+        For each that cannot, and is left out.
     """
     folder = Path(folder)
     files = mask_files(folder) if folder.is_dir() else {}
@@ -423,8 +428,15 @@ def read_mask_folder(folder: str | Path, like: Volume) -> tuple[NDArray[np.int32
     # of the object a pixel belongs to
     owner_size = np.zeros(like.shape, np.int64)
     labels = np.zeros(like.shape, np.int32)
+    failed: list[IntSegError] = []
     for name, path in files.items():
-        mask = read_mask(check_regular(path), like) != 0
+        try:
+            mask = read_mask(check_regular(path), like) != 0
+        except FileError as err:
+            # one damaged file does not take the others along; one on another grid is a mistake
+            failed.append(err)
+            remark(path, f"object {name!r} is left out: {err}")
+            continue
         size = int(np.count_nonzero(mask))
         if not size:
             continue
@@ -432,4 +444,6 @@ def read_mask_folder(folder: str | Path, like: Volume) -> tuple[NDArray[np.int32
         # by size, not by name: the order of files must not decide what lies on what
         free = mask & ((owner_size == 0) | (owner_size > size))
         labels[free], owner_size[free] = len(names), size
+    if len(failed) == len(files):
+        raise failed[0]
     return labels, names

@@ -165,21 +165,29 @@ def read_bundle(folder: Path) -> Bundle:
     journal = _plain(folder / JOURNAL)
     # one file in each: its name tells the format, so it is not written down a second time
     labels, image = (_only(folder / name) for name in (LABELS, IMAGE))
-    parts = [entry for entry in about.values() if isinstance(entry.get("sha256"), str)]
     damaged = []
-    for entry in parts:
-        path = _inside(folder, str(entry["@id"]))
+    for name, entry in about.items():
+        if not isinstance(entry.get("sha256"), str):
+            continue
+        path = _inside(folder, name)
         # names from the metadata could lead out of the folder
         if path is None or not path.exists():
-            damaged.append(f"{entry['@id']} is missing")
+            damaged.append(f"{name} is missing")
         elif _checksum(path) != entry["sha256"]:
-            damaged.append(f"{entry['@id']} was changed since the bundle was made")
+            damaged.append(f"{name} was changed since the bundle was made")
+    tolerance = about.get("./", {}).get("tolerance", TOLERANCE)
+    # who made the bundle must not decide that all differences are none
+    if type(tolerance) not in (int, float) or not 0 <= tolerance < 1:
+        raise FileError(
+            f"bundle is damaged: expected a tolerance from 0 to 1, got {repr(tolerance)[:60]} in "
+            f"{str(folder / METADATA)!r}. Get the bundle again."
+        )
     return Bundle(
         read_journal(journal),
         journal,
         labels,
         image,
-        float(about.get("./", {}).get("tolerance", TOLERANCE)),
+        float(tolerance),
         _read_environment(folder),
         tuple(damaged),
     )
