@@ -191,7 +191,7 @@ SEMANTIC_NETWORKS: dict[str, SemanticSpec] = {
         "semantic_decoders:PeakNet",
         "arXiv:1804.00880",
     ),
-    "pan": SemanticSpec(f"PAN; {UNPROVEN}", "semantic_context:PAN", "arXiv:1805.10180"),
+    "pan": SemanticSpec("PAN", "semantic_context:PAN", "arXiv:1805.10180"),
     "dfn": SemanticSpec("DFN", "semantic_context:DFN", "arXiv:1804.09337"),
     "disir-classes": SemanticSpec(
         f"DISIR, annotations of classes as channels of LinkNet; {UNPROVEN}",
@@ -261,6 +261,8 @@ LAYOUTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType({
     "deeplab-pytorch": {
         "deeplab-v2": {"published": True, "trunk": {"at_once": True, "ceil": "caffe"}}
     },
+    # a library; PAN's authors published no code
+    "segmentation-models": {"pan": {"published": True, "trunk": {"at_once": True}}},
     "unext": {"unext": {"published": True}},
     "nested-unet": {"unet++": {"published": True}, "unet": {"published": True}},
     "pytorch-enet": {"enet": {"published": True}},

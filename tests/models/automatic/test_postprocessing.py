@@ -15,6 +15,7 @@ from napari_intseg.models.automatic.clustering import (
     spatial_embeddings,
 )
 from napari_intseg.models.automatic.proposals import (
+    ListRules,
     box_overlap,
     choose_by_peak,
     find_peaks,
@@ -212,7 +213,7 @@ def test_pixels_near_a_proposals_embedding_are_its_mask():
     masks = from_proposal_embeddings(
         pixels, np.array([[2.0, 0]]), np.array([1.0]), np.array([[0, 0, 60, 40]], float)
     )
-    np.testing.assert_array_equal(masks[0] > 0.5, two_discs() == 1)
+    np.testing.assert_array_equal(np.exp(masks[0]) > 0.5, two_discs() == 1)
 
 
 def test_a_list_ends_at_the_first_that_is_unsure():
@@ -222,6 +223,18 @@ def test_a_list_ends_at_the_first_that_is_unsure():
     both = from_list(masks, np.array([0.9, 0.8, 0.9]))
     assert len(both) == 2  # the third is covered by the first
     assert from_list(masks, np.array([0.1, 0.9, 0.9])) == []
+
+
+def test_a_list_may_go_on_and_its_masks_overlap():
+    masks = np.stack([two_discs() == 1, two_discs() == 2, two_discs() == 1]).astype(float)
+    stop = np.array([0.9, 0.3, 0.8])
+    rules = ListRules(ends=False, apart=False)
+    found = from_list(masks, stop, np.array([4, 5, 6]), rules=rules)
+    assert [(one.kind, one.score) for one in found] == [(4, 0.9), (6, 0.8)]
+    np.testing.assert_array_equal(found[0].mask, found[1].mask)
+    share = float(masks[0].mean())
+    assert not from_list(masks, stop, rules=ListRules(least=1.01 * share))
+    assert from_list(masks, stop, rules=ListRules(least=0.99 * share))
 
 
 def test_peaks_are_highest_in_their_window_and_above_the_median():
@@ -235,7 +248,8 @@ def test_the_proposal_with_the_response_wins_over_one_on_background():
     truth = two_discs()
     response = np.where(truth == 1, 1.0, 0.0)
     proposals = np.stack([truth == 2, truth == 1, np.ones(SHAPE, bool)])
-    assert choose_by_peak(response, response, proposals) == 1
+    chosen, score = choose_by_peak(response, response, proposals)
+    assert (chosen, 0 < score < 1) == (1, True)
 
 
 def test_stars_are_drawn_and_the_less_sure_go():

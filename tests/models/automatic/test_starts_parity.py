@@ -1,8 +1,10 @@
-"""From maps to objects, by the authors' code of four papers.
+"""From maps to objects, by the authors' code of eight papers.
 
 `tests/data/parity/starts.npz` holds made maps, and what SpatialEmbeddings (`Cluster.cluster`),
-Panoptic-DeepLab (`get_panoptic_segmentation`), YOLACT (`postprocess`) and PRM (`instance_seg`) made
-of them.
+Panoptic-DeepLab (`get_panoptic_segmentation`), YOLACT (`postprocess`), PRM (`instance_seg`),
+CountSeg (`instance_seg2`) and EmbedMask (`forward_for_mask`, its CUDA kernel run as Python) made of
+them; and what the networks of RSIS and RVOS listed with weights that follow from names, and what
+their evaluations made of that, RVOS of a second frame.
 """
 
 from pathlib import Path
@@ -69,14 +71,66 @@ def test_masks_of_prototypes_are_those_of_yolacts_code(stored):
         np.testing.assert_array_equal(one.mask, mask)
 
 
-def test_proposals_are_chosen_by_peaks_as_by_prms_code(stored):
+@pytest.mark.parametrize("code", ["prm", "countseg"])
+def test_proposals_are_chosen_by_peaks_as_by_the_authors_code(stored, code):
     shape = stored["prm_sources"].shape[1:]
     proposals = np.unpackbits(stored["prm_proposals"])[: 14 * np.prod(shape)].reshape(14, *shape)
+    # of the last two peaks one is found twice, and one is of another class as well
+    again = [0, 1, 2, 3, 4, 5, 0, 3]
     arrays = {
-        "responses": stored["prm_responses"], "peak_maps": stored["prm_sources"],
-        "labels": stored["prm_kinds"], "proposals": proposals,
+        "responses": stored["prm_responses"], "peak_maps": stored["prm_sources"][again],
+        "labels": stored["peak_kinds"], "proposals": proposals,
     }  # fmt: skip
+    if code == "countseg":
+        arrays["density"] = stored["countseg_density"]
     found = read("peaks", arrays, shape)
     chosen = [int(np.flatnonzero((proposals == one.mask).all((1, 2)))[0]) for one in found]
-    assert chosen == stored["prm_chosen"].tolist()
-    assert len(set(chosen)) >= 4
+    assert chosen == stored[f"{code}_chosen"].tolist()
+    assert len(chosen) == 6
+    assert [one.kind for one in found] == stored[f"{code}_kinds"].tolist()
+    # theirs are no shares; it takes responses in 256 steps
+    scores = np.array([one.score for one in found])
+    np.testing.assert_allclose(1.8 * scores, stored[f"{code}_scores"], atol=1e-3)
+
+
+def test_the_density_of_objects_changes_which_proposals_are_chosen(stored):
+    assert set(stored["prm_chosen"]) != set(stored["countseg_chosen"])
+
+
+def test_masks_of_embeddings_are_those_of_embedmasks_code(stored):
+    shape = stored["embed_shape"].tolist()
+    boxes = stored["embed_boxes"]
+    size = len(boxes) * np.prod(shape)
+    truth = np.unpackbits(stored["embed_masks"])[:size].reshape(len(boxes), *shape).astype(bool)
+    arrays = {
+        "boxes": boxes, "scores": np.array([0.9, 0.8, 0.7, 0.6, 0.55]), "labels": np.arange(5),
+        "embedding": stored["embed_pixels"], "proposals": stored["embed_proposals"],
+        "margins": stored["embed_margins"],
+    }  # fmt: skip
+    found = read("instances", arrays, tuple(shape), overlap=1.0)
+    assert [one.kind for one in found] == [0, 1, 2, 3, 4]
+    for one, mask in zip(found, truth, strict=True):
+        np.testing.assert_array_equal(one.mask, mask)
+
+
+def test_listed_objects_are_those_of_rsis_code(stored):
+    masks = stored["rsis_masks"]
+    shape = masks.shape[1:]
+    arrays = {"masks": masks, "stop": stored["rsis_stop"], "classes": stored["rsis_classes"]}
+    # it passes over what is unsure, and over the first class, which is none
+    assert (np.diff((arrays["stop"] > 0.5).astype(int)) > 0).any()
+    found = read("list", arrays, shape, ends=False, apart=False, least=0.001, class_threshold=0.25)
+    truth = np.unpackbits(stored["rsis_found"])[: len(found) * np.prod(shape)]
+    assert [one.kind for one in found] == stored["rsis_kinds"].tolist()
+    np.testing.assert_allclose([one.score for one in found], stored["rsis_scores"], rtol=1e-6)
+    for one, mask in zip(found, truth.reshape(-1, *shape).astype(bool), strict=True):
+        np.testing.assert_array_equal(one.mask, mask)
+
+
+def test_listed_objects_are_those_of_rvos_code(stored):
+    masks = stored["rvos_masks"]
+    found = read("list", {"masks": masks}, masks.shape[1:], apart=False)
+    truth = np.unpackbits(stored["rvos_found"])[: masks.size].reshape(masks.shape).astype(bool)
+    assert len(found) == 10
+    for one, mask in zip(found, truth, strict=True):
+        np.testing.assert_array_equal(one.mask, mask)

@@ -267,6 +267,17 @@ def test_a_file_of_another_network_or_project_is_refused(theirs, tmp_path):
         read_published(other, "pspnet", {})
 
 
+def test_a_file_that_tells_one_class_gets_a_background(tmp_path):
+    state = state_of("segmentation-models pan")
+    for name in ("segmentation_head.0.weight", "segmentation_head.0.bias"):
+        state[name] = state[name][:1]
+    torch.save(state, tmp_path / "theirs.pth")
+    found, _, names, _ = read_published(tmp_path / "theirs.pth", "pan", {})
+    assert names == ("background", "class 0")
+    assert found["last.weight"].shape[0] == 2
+    assert not found["last.weight"][0].any()
+
+
 def test_only_sizes_that_are_published_are_built():
     options = NetworkLayout("mmsegmentation", {"depth": 101, "stride": 16}).options("deeplab-v3")
     # half the stride, half the rates

@@ -124,7 +124,7 @@ class ExportedModel:
         is_detector = self._told.kind == "instances"
         told = bool(self._told.parameters.get("batch", not is_detector))
         drop = (told and array.ndim > 1 + (not is_detector)) or (
-            name == "prototypes" and array.ndim > 3
+            name in ("prototypes", "embedding") and array.ndim > 3
         )
         return np.asarray(array[0]) if drop and array.shape[0] == 1 else array
 

@@ -24,14 +24,18 @@ from napari_intseg.models.automatic.clustering import (
 from napari_intseg.models.automatic.exported_files import Description
 from napari_intseg.models.automatic.proposals import (
     BoxRules,
+    ListRules,
     choose_by_peak,
     follow_flows,
     from_boxes,
     from_distance,
     from_list,
+    from_proposal_embeddings,
     from_prototypes,
     from_stars,
     labels_to_findings,
+    on_grid,
+    unlike,
 )
 from napari_intseg.models.automatic.start_model import RawFinding
 
@@ -132,11 +136,7 @@ class Frame:
         """Return a mask on the tensor's grid, without padding, on the image's: the nearest."""
         if mask.shape == self.shape:
             return mask
-        rows, cols = (
-            np.minimum(((np.arange(n) + 0.5) * size / n).astype(np.int64), size - 1)
-            for n, size in zip(self.shape, mask.shape, strict=True)
-        )
-        return np.asarray(mask[rows[:, None], cols[None, :]])
+        return on_grid(mask, self.shape)
 
     def on_input(self, maps: Tensor) -> Tensor:
         """Return maps (K, h, w) of the padded tensor on the tensor's grid, padding left out."""
@@ -319,7 +319,8 @@ def _instances(out: Outputs) -> list[RawFinding]:
     labels = np.ones(len(scores), np.int64) if labels is None else labels
     rules = BoxRules(
         out.number("threshold", 0.5), out.number("overlap", 0.5), out.number("most", 100),
-        out.number("mask_threshold", 0.5),
+        # EmbedMask's published number is another
+        out.number("mask_threshold", 0.53 if out.has("embedding") else 0.5),
     )  # fmt: skip
     masks = _masks_of(out, boxes, labels)
     return from_boxes(boxes, scores, labels, masks, shape=out.frame.size, rules=rules)
@@ -335,6 +336,8 @@ def _masks_of(out: Outputs, boxes: Array, labels: Array) -> Array:
         ))  # fmt: skip
         masks = from_prototypes(prototypes, weights, boxes * np.tile((cols, rows), 2))
         return np.asarray(out.frame.on_input(torch.from_numpy(masks)).numpy())
+    if out.has("embedding"):
+        return _by_embedding(out, boxes)
     masks = np.asarray(out.values("masks"), np.float32)
     if masks.ndim == 4:
         # one a class, or one for all
@@ -344,6 +347,22 @@ def _masks_of(out: Outputs, boxes: Array, labels: Array) -> Array:
     if masks.shape[1:] == tuple(out.frame.padded):
         masks = masks[:, : out.frame.size[0], : out.frame.size[1]]
     return masks
+
+
+def _by_embedding(out: Outputs, boxes: Array) -> Array:
+    """Return masks by the embeddings of pixels and of proposals, as EmbedMask makes them."""
+    pixels = torch.from_numpy(out.maps("embedding", resized=False))
+    # twice as fine, as published; boxes and the threshold's logarithm are taken there
+    grown = torch.nn.functional.interpolate(
+        pixels[None], scale_factor=float(out.number("finer", 2)), mode="bilinear",
+        align_corners=False,
+    )[0].numpy()  # fmt: skip
+    rows, cols = (n / whole for n, whole in zip(grown.shape[1:], out.frame.padded, strict=True))
+    proposals, margins = (
+        np.asarray(out.values(name), np.float32) for name in ("proposals", "margins")
+    )
+    near = from_proposal_embeddings(grown, proposals, margins, boxes * np.tile((cols, rows), 2))
+    return np.asarray(np.exp(out.frame.on_input(torch.from_numpy(near)).numpy()), np.float32)
 
 
 def _embedding(out: Outputs) -> list[RawFinding]:
@@ -432,26 +451,40 @@ def _centre_offsets(out: Outputs) -> list[RawFinding]:
 
 
 def _list(out: Outputs) -> list[RawFinding]:
-    masks = out.maps("masks")
+    masks = out.maps("masks", on_image=True)
     usual = str(out.told.parameters.get("activation", "none"))
     kinds = np.asarray(out.values("labels"), np.int64).ravel() if out.has("labels") else None
-    return from_list(
-        _probabilities(masks, usual), np.asarray(out.values("stop"), np.float32).ravel(), kinds,
-        threshold=out.number("threshold", 0.5),
+    # RVOS tells no end: all that it lists are objects
+    stop = np.asarray(out.values("stop") if out.has("stop") else np.ones(len(masks)), np.float32)
+    scores = None
+    if out.has("classes"):
+        # one probability a class, the first of which is none
+        prob = np.asarray(out.values("classes"), np.float32)
+        kinds, scores = np.asarray(prob.argmax(axis=1), np.int64), prob.max(axis=1)
+    rules = ListRules(
+        out.number("threshold", 0.5), out.number("mask_threshold", 0.5), out.number("ends", True),
+        out.number("apart", True), out.number("least", 0.0),
     )  # fmt: skip
+    found = from_list(_probabilities(masks, usual), stop.ravel(), kinds, scores=scores, rules=rules)
+    least = out.number("class_threshold", 0.0)
+    return [one for one in found if scores is None or (one.kind and one.score >= least)]
 
 
 def _peaks(out: Outputs) -> list[RawFinding]:
     responses, peaks = out.maps("responses"), out.maps("peak_maps")
     proposals = out.maps("proposals") > 0.5
+    density = out.maps("density", resized=False) if out.has("density") else None
     kinds = np.asarray(out.values("labels"), np.int64).ravel() if out.has("labels") else None
     found = []
     for i, peak in enumerate(peaks):
         kind = 0 if kinds is None else int(kinds[i])
-        best = choose_by_peak(peak, responses[min(kind, len(responses) - 1)], proposals)
+        of_class = min(kind, len(responses) - 1)
+        # CountSeg's map of densities has the count as its mean
+        shares = None if density is None else density[of_class] / density[of_class].size
+        best, score = choose_by_peak(peak, responses[of_class], proposals, density=shares)
         if best >= 0:
-            found.append(RawFinding(kind, 1.0, proposals[best]))
-    return found
+            found.append(RawFinding(kind, score, proposals[best]))
+    return unlike(found, out.number("overlap", 0.3))
 
 
 READERS: dict[str, Callable[[Outputs], list[RawFinding]]] = {

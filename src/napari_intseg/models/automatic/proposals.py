@@ -183,31 +183,63 @@ def from_prototypes(prototypes: FloatArray, weights: FloatArray, boxes: FloatArr
 def from_proposal_embeddings(
     pixels: FloatArray, proposals: FloatArray, margins: FloatArray, boxes: FloatArray
 ) -> FloatArray:
-    """Return masks of the pixels whose embedding is near that of a proposal, as EmbedMask [1]_.
+    """Return how near each pixel's embedding is to that of a proposal, as EmbedMask [1]_ has it.
 
     Parameters
     ----------
     pixels : ndarray of float, shape (D, H, W)
     proposals : ndarray of float, shape (N, D)
-    margins : ndarray of float, shape (N,)
-        Standard deviations of the objects.
+    margins : ndarray of float, shape (N, D) or (N,)
+        What squared differences are multiplied by, of each dimension or of all; the paper's
+        1 / (2 σ²).
     boxes : ndarray of float, shape (N, 4)
         In pixels of the embedding.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, H, W)
+        Logarithms of probabilities; -10 two pixels away from the box, as in the published code.
 
     References
     ----------
     .. [1] Ying, H. et al. "EmbedMask", arXiv:1912.01954.
     """
-    squared = ((pixels[None] - proposals[:, :, None, None]) ** 2).sum(axis=1)
-    masks = np.exp(-squared / (2 * np.maximum(margins, 1e-6)[:, None, None] ** 2))
-    return np.asarray(masks * _inside(boxes, (pixels.shape[1], pixels.shape[2])), np.float32)
+    size = np.array(pixels.shape[:0:-1])
+    weights = np.reshape(margins, (len(proposals), -1, 1))
+    out = np.full((len(proposals), *pixels.shape[1:]), -10.0, np.float32)
+    for i, box in enumerate(boxes.astype(np.int64)):
+        (left, top), (right, bottom) = np.maximum(box[:2] - 2, 0), np.minimum(box[2:] + 2, size)
+        part = pixels[:, top:bottom, left:right]
+        near = (part.reshape(len(pixels), -1) - proposals[i][:, None]) ** 2 * weights[i]
+        out[i, top:bottom, left:right] = -near.sum(axis=0).reshape(part.shape[1:])
+    return out
 
 
-def _inside(boxes: FloatArray, shape: tuple[int, int]) -> BoolArray:
-    rows, cols = np.arange(shape[0])[None, :] + 0.5, np.arange(shape[1])[None, :] + 0.5
-    in_rows = (rows >= boxes[:, 1:2]) & (rows <= boxes[:, 3:4])
-    in_cols = (cols >= boxes[:, 0:1]) & (cols <= boxes[:, 2:3])
-    return np.asarray(in_rows[:, :, None] & in_cols[:, None, :])
+@dataclass(frozen=True, slots=True)
+class ListRules:
+    """Numbers of `from_list`.
+
+    Parameters
+    ----------
+    threshold : float
+        Least probability that there is one more object.
+    mask_threshold : float
+        Of the masks' probabilities.
+    ends : bool
+        Whether the list ends before the first below the threshold, as in the papers; otherwise
+        such objects are passed over, as in RSIS's code.
+    apart : bool
+        Whether a pixel is that of the likeliest mask alone, as in rec-attend; otherwise masks may
+        overlap, as in RSIS and RVOS.
+    least : float
+        Smaller shares of the image are left out; RSIS's code has 0.001.
+    """
+
+    threshold: float = 0.5
+    mask_threshold: float = 0.5
+    ends: bool = True
+    apart: bool = True
+    least: float = 0.0
 
 
 def from_list(
@@ -215,13 +247,10 @@ def from_list(
     stop: FloatArray,
     kinds: Ints | None = None,
     *,
-    threshold: float = 0.5,
-    mask_threshold: float = 0.5,
+    scores: FloatArray | None = None,
+    rules: ListRules | None = None,
 ) -> list[RawFinding]:
-    """Return objects that a recurrent network tells one after the other [1]_ [2]_.
-
-    The list ends before the first whose score is below the threshold. Where masks overlap, a
-    pixel is that of the likelier one.
+    """Return objects that a recurrent network tells one after the other [1]_ [2]_ [3]_.
 
     Parameters
     ----------
@@ -230,6 +259,9 @@ def from_list(
     stop : ndarray of float, shape (T,)
         Probability that there is one more object.
     kinds : ndarray of int, shape (T,), optional
+    scores : ndarray of float, shape (T,), optional
+        Of the classes; multiplied by `stop`.
+    rules : ListRules, optional
 
     References
     ----------
@@ -237,17 +269,20 @@ def from_list(
        arXiv:1712.00617.
     .. [2] Ren, M., Zemel, R. "End-to-end instance segmentation with recurrent attention",
        arXiv:1605.09410.
+    .. [3] Ventura, C. et al. "RVOS: end-to-end recurrent network for video object segmentation",
+       arXiv:1903.05612.
     """
-    below = np.flatnonzero(stop < threshold)
-    count = int(below[0]) if len(below) else len(stop)
-    if count == 0:
-        return []
-    owner = masks[:count].argmax(axis=0)
+    rules = rules or ListRules()
+    below = stop < rules.threshold
+    listed = np.flatnonzero(~(np.maximum.accumulate(below) if rules.ends else below))
+    owner = masks[listed].argmax(axis=0) if rules.apart and len(listed) else None
     found = []
-    for t in range(count):
-        mask = np.asarray((owner == t) & (masks[t] > mask_threshold))
-        if mask.any():
-            found.append(RawFinding(0 if kinds is None else int(kinds[t]), float(stop[t]), mask))
+    for place, t in enumerate(listed.tolist()):
+        mask = np.asarray(masks[t] > rules.mask_threshold)
+        mask = mask if owner is None else mask & (owner == place)
+        if mask.any() and np.count_nonzero(mask) >= rules.least * mask.size:
+            score = float(stop[t]) * (1.0 if scores is None else float(scores[t]))
+            found.append(RawFinding(0 if kinds is None else int(kinds[t]), score, mask))
     return found
 
 
@@ -275,29 +310,42 @@ def choose_by_peak(
     class_response: FloatArray,
     proposals: BoolArray,
     *,
+    density: FloatArray | None = None,
     inside: float = 0.8,
     background: float = 1e-5,
     least: float = 0.95,
-) -> int:
-    """Return which proposal fits a peak response map best [1]_; -1 if all are too small or large.
+    counted: float = 0.2,
+) -> tuple[int, float]:
+    """Return which proposal fits a peak response map best [1]_, and how well.
 
     A proposal scores by the response inside it and near its edge, less what of it lies on the
-    class's background.
+    class's background and, with a density, less what it misses of one object [2]_.
 
     Parameters
     ----------
     peak, class_response : ndarray of float, shape (H, W)
         Of one peak, made to sum to 1, and of its class.
     proposals : ndarray of bool, shape (N, H, W)
-    inside, background : float
-        Weights of the response inside, and of each pixel on the background; as published.
+    density : ndarray of float, shape (h, w), optional
+        Objects of the class in each place, 1 in all for each.
+    inside, background, counted : float
+        Weights of the response inside, of each pixel on the background, and of what is missed or
+        too much of one object; as published.
     least : float
         Background has less than this share of the mean response above the smallest; as published.
+
+    Returns
+    -------
+    int
+        -1 if all are too small or large.
+    float
+        The score as a share of what the best possible proposal has.
 
     References
     ----------
     .. [1] Zhou, Y. et al., arXiv:1804.00880, equation 5, with the numbers of the authors'
        demonstration.
+    .. [2] Cholakkal, H. et al., arXiv:1903.02494, with the numbers of the authors' demonstration.
     """
     peak = np.asarray(peak, np.float64)
     peak = peak / max(float(peak.sum()), 1e-12)
@@ -313,9 +361,41 @@ def choose_by_peak(
         edge = ndimage.binary_dilation(mask, square) & ~inner
         score = inside * peak[mask].sum() + peak[edge].sum()
         score -= background * np.count_nonzero(empty & mask)
+        if density is not None:
+            score -= counted * abs(1 - density[on_grid(mask, density.shape)].sum())
         if score > best:
             best, chosen = float(score), i
-    return chosen
+    return chosen, best / (inside + 1)
+
+
+def on_grid(mask: BoolArray, shape: tuple[int, ...]) -> BoolArray:
+    """Return a mask (H, W) on a grid of another size over the same image: the nearest pixel."""
+    rows, cols = (
+        np.minimum(((np.arange(n) + 0.5) * size / n).astype(np.int64), size - 1)
+        for n, size in zip(shape, mask.shape, strict=True)
+    )
+    return np.asarray(mask[rows[:, None], cols[None, :]])
+
+
+def unlike(found: Sequence[RawFinding], overlap: float) -> list[RawFinding]:
+    """Return findings, the surest first, that share less than `overlap` (IoU) with surer ones.
+
+    Of whatever class: one peak of each of two classes may choose the same mask.
+    """
+    kept: list[RawFinding] = []
+    for one in sorted(found, key=lambda one: -one.score):
+        shares = (_shared(one.mask, other.mask) for other in kept)
+        if all(share < overlap for share in shares):
+            kept.append(one)
+    return kept
+
+
+def _shared(one: BoolArray | None, other: BoolArray | None) -> float:
+    """Return intersection over union of two masks, 0 where one is not known."""
+    if one is None or other is None:
+        return 0.0
+    shared, either = int(np.count_nonzero(one & other)), int(np.count_nonzero(one | other))
+    return shared / max(1, either)
 
 
 def from_stars(

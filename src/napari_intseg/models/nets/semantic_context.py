@@ -9,6 +9,7 @@ maps are resized, corners on corners or not; `trunk` goes to `SceneTrunk`.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from napari_intseg.models.nets.hrnet import Distribute, HRNet
 from napari_intseg.models.nets.semantic_parts import (
     AtrousPyramid,
+    DeepGate,
     Gate,
     ScenePooling,
     SceneTrunk,
@@ -572,47 +574,61 @@ class BiSeNet(nn.Module):
 class PAN(nn.Module):
     """PAN [1]_ on ResNet-50 of stride 16: attention over a pyramid, and gates from above.
 
+    Parameters
+    ----------
+    published : bool
+        As segmentation_models.pytorch builds it: one channel in the pyramid, 32 in the decoder, and
+        classes told by 3x3.
+
     References
     ----------
     .. [1] Li, H. et al. "Pyramid attention network for semantic segmentation", arXiv:1805.10180.
     """
 
-    def __init__(self, classes: int, width: float = 1.0, *, depth: int = 50) -> None:
+    def __init__(
+        self, classes: int, width: float = 1.0, *, depth: int = 50, published: bool = False,
+        trunk: Trunk = _AS_IT_IS,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.encoder = SceneTrunk(depth, width, stride=16)
-        hidden = scaled(256, width)
+        self.corners = published
+        self.encoder = SceneTrunk(depth, width, **{"stride": 16, **trunk})
+        hidden, n = scaled(32 if published else 256, width), 1 if published else 8
         last = self.encoder.channels[-1]
-        self.middle, self.mean = step(last, hidden, 1), step(last, hidden, 1)
+        made = partial(step, bias=published)
+        self.middle, self.mean = made(last, hidden, 1), made(last, hidden, 1)
         # 7, 5 and 3 pixels on ever smaller maps, as in the paper
-        self.falling = nn.ModuleList([step(last, 8, 7), step(8, 8, 5), step(8, 8, 3)])
-        self.level = nn.ModuleList([step(8, 8, 7), step(8, 8, 5), step(8, 8, 3)])
-        self.spread = step(8, hidden, 1)
+        self.falling = nn.ModuleList([made(last, n, 7), made(n, n, 5), made(n, n, 3)])
+        self.level = nn.ModuleList([made(n, n, 7), made(n, n, 5), made(n, n, 3)])
+        self.spread = nn.Identity() if published else step(n, hidden, 1)
         lower = self.encoder.channels[2::-1]
-        self.enter = nn.ModuleList(step(c, hidden) for c in lower)
-        self.gates = nn.ModuleList(Gate(hidden, hidden) for _ in lower)
-        self.last = nn.Conv2d(hidden, classes, 1)
+        self.enter = nn.ModuleList(made(c, hidden) for c in lower)
+        self.gates = nn.ModuleList(Gate(hidden, hidden, bias=published) for _ in lower)
+        size = 3 if published else 1
+        self.last = nn.Conv2d(hidden, classes, size, padding=size // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, classes, H, W), of an image (B, 3, H, W)."""
         *lower, end = self.encoder(x)
         above = self._pyramid(end)
         for y, enter, gate in zip(lower[::-1], self.enter, self.gates, strict=True):
-            above = enter(y) * gate(above) + fit(above, y)
-        return fit(self.last(above), x)
+            above = enter(y) * gate(above) + fit(above, y, self.corners)
+        return fit(self.last(above), x, self.corners)
 
     def _pyramid(self, end: Tensor) -> Tensor:
         sizes, kept = end, []
         for inner in self.falling:
             # of small images the pyramid ends where a pixel is left
-            sizes = inner(F.max_pool2d(sizes, 2, ceil_mode=True))
+            up = not self.corners or min(sizes.shape[2:]) < 2
+            sizes = inner(F.max_pool2d(sizes, 2, ceil_mode=up))
             kept.append(sizes)
         above: Tensor | None = None
         for y, inner in zip(kept[::-1], list(self.level)[::-1], strict=True):
             own = inner(y)
-            above = own if above is None else own + fit(above, own)
+            above = own if above is None else own + fit(above, own, self.corners)
         assert above is not None
         mean = self.mean(F.adaptive_avg_pool2d(end, 1))
-        return cast(Tensor, self.middle(end) * self.spread(fit(above, end)) + mean)
+        spread = self.spread(fit(above, end, self.corners))
+        return cast(Tensor, self.middle(end) * spread + mean)
 
 
 class Residual(nn.Module):
@@ -631,21 +647,6 @@ class Residual(nn.Module):
         x = self.enter(x)
         y = cast(Tensor, x + self.inner(x))
         return F.relu(y) if self.relu else y
-
-
-class DeepGate(nn.Module):
-    """A weight a channel from the mean over the image, by two layers, as in DFN's own code."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.inner = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, outputs, 1), nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 1), nn.Sigmoid(),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the weights, (B, `outputs`, 1, 1)."""
-        return cast(Tensor, self.inner(x))
 
 
 class DFN(nn.Module):

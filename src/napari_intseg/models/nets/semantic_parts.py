@@ -217,6 +217,8 @@ class SceneTrunk(nn.Module):
             )
             if at_once:
                 _dilate(part[0], dilations[i])
+                if block is BasicBlock:
+                    _dilate(part[0], dilations[i], "conv1")
             if ceil == "caffe":
                 one, two = (cast(nn.Conv2d, part[0].get_submodule(n)) for n in _FIRST_TWO)
                 one.stride, two.stride = two.stride, one.stride
@@ -245,9 +247,9 @@ class SceneTrunk(nn.Module):
         return cast(Tensor, getattr(self, f"layer{number}")(x))
 
 
-def _dilate(block: nn.Module, dilation: int) -> None:
-    """Give the 3x3 convolution of a bottleneck another dilation."""
-    inner = cast(nn.Conv2d, block.conv2)
+def _dilate(block: nn.Module, dilation: int, name: str = "conv2") -> None:
+    """Give a 3x3 convolution of a block another dilation; a bottleneck has but one."""
+    inner = cast(nn.Conv2d, block.get_submodule(name))
     inner.dilation = inner.padding = (dilation, dilation)
 
 
@@ -322,10 +324,10 @@ class AtrousPyramid(nn.Module):
 class Gate(nn.Module):
     """A weight a channel, from the mean over the image (arXiv:1709.01507)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = False) -> None:
         super().__init__()
         self.inner = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, outputs, 1, bias=False),
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, outputs, 1, bias=bias),
             nn.BatchNorm2d(outputs), nn.Sigmoid(),
         )  # fmt: skip
 
@@ -334,7 +336,22 @@ class Gate(nn.Module):
         return cast(Tensor, self.inner(x))
 
 
+class DeepGate(nn.Module):
+    """A weight a channel from the mean over the image, by two layers, as in DFN's own code."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, outputs, 1), nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 1), nn.Sigmoid(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the weights, (B, `outputs`, 1, 1)."""
+        return cast(Tensor, self.inner(x))
+
+
 __all__ = [
-    "VGG", "AtrousPyramid", "Gate", "ScenePooling", "SceneTrunk", "conv", "fit", "scaled",
-    "separable", "step",
+    "VGG", "AtrousPyramid", "DeepGate", "Gate", "ScenePooling", "SceneTrunk", "conv", "fit",
+    "scaled", "separable", "step",
 ]  # fmt: skip

@@ -37,6 +37,7 @@ _TELL_TALES = (
     ("vedaseg", r"2\.block\.0\.(block\.|weight$)"),
     ("pytorch-fcn", r"upscore_pool4\."),
     ("deeplab-pytorch", r"base\.aspp\.c0\."),
+    ("segmentation-models", r"decoder\.fpa\."),
     ("unext", r"patch_embed3\.proj\."),
     ("nested-unet", r"conv4_0\.conv1\."),
     ("pytorch-enet", r"initial_block\.main_branch\."),
@@ -339,6 +340,27 @@ NAMES: Mapping[tuple[str, str], Rules] = {
         (r"\.shortcut\.bn\.", ".downsample.1."),
         (r"^aspp\.c", "heads."),
     ),
+    ("segmentation-models", "pan"): (
+        *_PLAIN_STEM,
+        *_STEP,
+        (r"^decoder\.fpa\.branch1\.1\.", "mean."),
+        (r"^decoder\.fpa\.mid\.0\.", "middle."),
+        (r"^decoder\.fpa\.down3\.2\.", "level.2."),
+        # theirs count from 1
+        *((rf"^decoder\.fpa\.down{i + 1}\.1\.", f"falling.{i}.") for i in range(3)),
+        *((rf"^decoder\.fpa\.conv{i + 1}\.", f"level.{i}.") for i in range(2)),
+        *(
+            rule
+            for i in range(3)
+            for rule in (
+                # and from the finest
+                (rf"^decoder\.gau{3 - i}\.conv1\.1\.0\.", f"gates.{i}.inner.1."),
+                (rf"^decoder\.gau{3 - i}\.conv1\.1\.1\.", f"gates.{i}.inner.2."),
+                (rf"^decoder\.gau{3 - i}\.conv2\.", f"enter.{i}."),
+            )
+        ),
+        (r"^segmentation_head\.0\.", "last."),
+    ),
     ("unext", "unext"): (
         # theirs count from 1, and from 3
         *(
@@ -553,7 +575,8 @@ def read_published(
     names = chosen.pop("names", None) or _classes_of(about) or ()
     count = int(last.shape[_CLASSES.get(project, 0)]) if last is not None else len(names)
     names = tuple(str(name) for name in names) or tuple(f"class {i}" for i in range(count))
-    if project in _WITHOUT_BACKGROUND and last is not None and len(names) == count:
+    alone = project in _WITHOUT_BACKGROUND or count == 1
+    if alone and last is not None and len(names) == count:
         count, names = count + 1, ("background", *names)
         for name in [n for n in state if re.fullmatch(r"last(\.0)?\.(weight|bias)", n)]:
             state[name] = torch.cat((torch.zeros_like(state[name][:1]), state[name]))
