@@ -138,7 +138,7 @@ def check_in_child(kind: str, path: Path) -> None:
     Parameters
     ----------
     kind : str
-        "itk", "tiff" or "hdf5".
+        "itk", "tiff", "hdf5" or "video".
     path : Path
         The file.
 
@@ -263,10 +263,17 @@ def _open_hdf5(path: Path) -> None:
         file.visititems(visit)
 
 
+def _open_video(path: Path) -> None:
+    from napari_intseg.io.pictures import Frames
+
+    Frames(path)
+
+
 OPENERS: dict[str, Callable[[Path], None]] = {
     "itk": _open_itk,
     "tiff": _open_tiff,
     "hdf5": _open_hdf5,
+    "video": _open_video,
 }
 
 

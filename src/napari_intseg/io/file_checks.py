@@ -344,6 +344,17 @@ def hdf5_extra() -> Any:
     return _imported("h5py", "hdf5", "HDF5 needs")
 
 
+def video_extra() -> Any:
+    """Import PyAV, which the extra "video" installs.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    return _imported("av", "video", "videos need")
+
+
 def tracking_extra() -> Any:
     """Import LapTrack, which the extra "tracking" installs.
 

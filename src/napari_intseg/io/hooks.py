@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,7 +23,7 @@ from napari_intseg.io.output_files import METADATA, has_journal, write_beside
 from napari_intseg.io.raster import Channel, Raster, hex_colour, in_pieces, ordered
 from napari_intseg.io.read import read_raster
 from napari_intseg.io.source import FileVolume, Source
-from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
+from napari_intseg.io.suffixes import KINDS, READABLE, VIDEOS, WRITABLE, ending_of
 from napari_intseg.io.units import factors_mm, seconds_per_unit
 from napari_intseg.io.write import write_array, write_labels
 
@@ -268,7 +269,9 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
         if is_ctc(there):
             return read_tracked_layers
         return read_layers if is_zarr(there) or _has_dicom(there) else None
-    known = ending_of(there) in READABLE or (there.is_file() and looks_like_dicom(there))
+    # napari may have what reads them where our package for videos is missing
+    opened = (*READABLE, *VIDEOS) if find_spec("av") else READABLE
+    known = ending_of(there) in opened or (there.is_file() and looks_like_dicom(there))
     return read_layers if known else None
 
 

@@ -1,8 +1,13 @@
-"""PNG and JPEG: colours as red, green and blue; of masks with a palette the numbers themselves."""
+"""PNG and JPEG: colours as red, green and blue; of masks with a palette the numbers themselves.
+
+Videos are series of such pictures, which are decoded when they are looked at.
+"""
 
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +15,10 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
+from napari_intseg.io.child_process import check_in_child
 from napari_intseg.io.dicom.pixels import jpeg_shape
-from napari_intseg.io.file_checks import DEFLATE_RATIO, check_regular, check_size
-from napari_intseg.io.raster import LABELS, MARK, Raster, are_labels
+from napari_intseg.io.file_checks import DEFLATE_RATIO, check_regular, check_size, video_extra
+from napari_intseg.io.raster import LABELS, MARK, Raster, are_labels, in_pieces
 from napari_intseg.io.source import Source
 from napari_intseg.io.suffixes import remark
 
@@ -214,3 +220,142 @@ def has_deep_colours(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(_KIND_AT + 1)
     return head.startswith(_PNG) and head[_DEPTH_AT] == 16 and head[_KIND_AT] in _COLOURS
+
+
+# demuxers by ending: by itself FFmpeg goes by the content, which may be a list of other addresses
+_DEMUXERS = {
+    ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".avi": "avi", ".mkv": "matroska",
+    ".webm": "webm",
+}  # fmt: skip
+# the largest pictures of a video, 8192 x 4320 pixels, have a quarter of it
+_MOST_VIDEO_PX = 1 << 27
+# frames that are decoded on the way to one further on before it is looked for anew; a key frame
+# comes every 12 to 250 frames, and looking costs a decoding from the last of them (not tuned)
+_ON_THE_WAY = 32
+
+
+class Frames:
+    """The frames of a video, an array ``(t, y, x, 3)`` of uint8, decoded when they are indexed.
+
+    Parameters
+    ----------
+    path : Path
+        Its ending says which format it is.
+
+    Raises
+    ------
+    FileError
+        If it holds no video, or larger pictures than any real one.
+    MissingExtraError
+        If PyAV is not installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = video_extra().open(
+            # a header may name other files and addresses; only this one is opened
+            str(path), format=_DEMUXERS[path.suffix.lower()],
+            options={"protocol_whitelist": "file"},
+        )  # fmt: skip
+        if not self._file.streams.video:
+            raise _no_video(path, "no stream of pictures")
+        self._stream = self._file.streams.video[0]
+        context = self._stream.codec_context
+        if not 0 < context.width * context.height <= _MOST_VIDEO_PX:
+            raise _no_video(path, f"pictures of {context.width} x {context.height} pixels")
+        self._times = self._listed()
+        if not self._times:
+            raise _no_video(path, "no frame")
+        # dask asks from several threads; a decoder has one place
+        self._lock = threading.Lock()
+        self._decoded: Iterator[Any] = iter(())
+        self._at = len(self._times)  # of the frame decoded last: none yet
+        first = self._frame(0)
+        self.shape = (len(self._times), *first.shape)
+        self.ndim, self.dtype = 4, np.dtype(np.uint8)
+        self.chunks = (1, *first.shape)
+
+    @property
+    def step_s(self) -> float:
+        """Seconds from frame to frame, 0 if the file does not tell."""
+        rate = self._stream.average_rate
+        return float(1 / rate) if rate else 0.0
+
+    def __getitem__(self, index: Any) -> Array:
+        """Read with basic indices; only the frames that are asked for are kept."""
+        first, *rest = index if isinstance(index, tuple) else (index,)
+        numbers = np.arange(len(self._times))[first]
+        with self._lock:
+            if np.ndim(numbers) == 0:
+                return np.asarray(self._frame(int(numbers))[tuple(rest)])
+            frames = [self._frame(number)[tuple(rest)] for number in numbers.tolist()]
+        empty = np.empty((0, *self.shape[1:]), self.dtype)
+        return np.stack(frames) if frames else empty[(slice(None), *rest)]
+
+    def _listed(self) -> list[int]:
+        """Return when each frame is shown, in order, in units of the stream."""
+        packets = [p for p in self._file.demux(self._stream) if p.size and not p.is_discard]
+        times = [p.pts for p in packets]
+        self._start = min((p.dts for p in packets if p.dts is not None), default=0)
+        if None in times:
+            # some files of AVI tell nothing before they are decoded
+            self._file.seek(0)
+            times = [frame.pts for frame in self._file.decode(self._stream)]
+        return sorted({time for time in times if time is not None})
+
+    def _frame(self, number: int) -> Array:
+        wanted = self._times[number]
+        if not self._at < number <= self._at + _ON_THE_WAY:
+            self._seek(wanted)
+        frame = next((f for f in self._decoded if f.pts is not None and f.pts >= wanted), None)
+        if frame is None or frame.pts != wanted:
+            self._at = len(self._times)  # whatever is asked for next is looked for
+            raise ValueError(f"frame {number} is damaged")
+        self._at = number
+        # phones tell how they were held instead of turning the picture
+        turns = round(frame.rotation / 90) if frame.rotation else 0
+        size = self._stream.codec_context
+        picture = frame.to_ndarray(format="rgb24", width=size.width, height=size.height)
+        return np.ascontiguousarray(np.rot90(picture, turns))
+
+    def _seek(self, wanted: int) -> None:
+        """Decode from a key frame on that is not shown later than a time."""
+        back = 0
+        while True:
+            # frames are found by when they are decoded, which may be before they are shown
+            start = max(self._start, wanted - back)
+            self._file.seek(start, stream=self._stream)
+            decoded = self._file.decode(self._stream)
+            first = next((f for f in decoded if f.pts is not None), None)
+            if first is None or first.pts <= wanted or start == self._start:
+                break
+            back = max(2 * back, first.pts - wanted)
+        self._decoded = iter(()) if first is None else chain([first], decoded)
+
+
+def _no_video(path: Path, got: str) -> FileError:
+    return FileError(
+        f"file cannot be read: expected a video, got {got} in {str(path)!r}. Check that it is "
+        "complete and of the type that its name says."
+    )
+
+
+def read_video(path: Path) -> Raster:
+    """Open a video as a time series; its frames are decoded when they are looked at.
+
+    Parameters
+    ----------
+    path : Path
+        MP4, QuickTime, AVI, Matroska or WebM, by its ending.
+
+    Raises
+    ------
+    FileError
+        As for `Frames`.
+    MissingExtraError
+        If PyAV or dask is not installed.
+    """
+    check_in_child("video", check_regular(path))
+    frames = Frames(path)
+    source = Source(path, unit="pixel")
+    return Raster((in_pieces(frames, path),), "tyxs", source, time_step_s=frames.step_s)

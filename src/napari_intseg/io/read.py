@@ -29,7 +29,7 @@ from napari_intseg.io.file_checks import check_regular
 from napari_intseg.io.hdf5 import read_hdf5, split_path
 from napari_intseg.io.itk import read_itk
 from napari_intseg.io.ome_zarr import is_zarr, read_ome_zarr
-from napari_intseg.io.pictures import read_picture
+from napari_intseg.io.pictures import read_picture, read_video
 from napari_intseg.io.raster import Raster, raster_of, read_npy
 from napari_intseg.io.source import FileVolume
 from napari_intseg.io.suffixes import Kind, kind_of, remark
@@ -102,7 +102,8 @@ def read_volume(
     path : path
         NIfTI (``.nii``, ``.nii.gz``), NRRD, MetaImage, TIFF (ImageJ and OME included), PNG, JPEG,
         ``.npy``, one DICOM file, a folder with one DICOM series, OME-Zarr 0.4 and 0.5 (labels as
-        ``image.zarr/labels/NAME``) or HDF5 (of several datasets one as ``file.h5/NAME``).
+        ``image.zarr/labels/NAME``), HDF5 (of several datasets one as ``file.h5/NAME``) or a video,
+        whose frames are time points.
     time : int, optional
         Which time point of a series to read; needed when there are several.
     series : int or str, optional
@@ -367,6 +368,7 @@ _READERS: dict[Kind, Callable[[Path], Raster]] = {
     "picture": read_picture,
     "hdf5": read_hdf5,
     "zarr": read_ome_zarr,
+    "video": read_video,
 }
 
 

@@ -9,7 +9,7 @@ from napari_intseg.errors import FileError
 
 Kind = Literal[
     "itk", "tiff", "picture", "npy", "dicom", "rtstruct", "zarr", "hdf5", "coco",
-    "geojson",
+    "geojson", "video",
 ]  # fmt: skip
 
 KINDS: dict[str, Kind] = {
@@ -35,13 +35,22 @@ KINDS: dict[str, Kind] = {
     ".hdf": "hdf5",
     ".geojson": "geojson",
     ".json": "coco",
+    ".mp4": "video",
+    ".m4v": "video",
+    ".mov": "video",
+    ".avi": "video",
+    ".mkv": "video",
+    ".webm": "video",
 }
 """By ending, longer ones first. DICOM is also known by its content, whatever the name.
 
 napari itself hands over only files with the endings under `readers`, `writers` in `napari.yaml`."""
 
-READABLE = tuple(e for e, k in KINDS.items() if k not in ("coco", "geojson", "rtstruct"))
-WRITABLE = tuple(e for e in KINDS if not e.startswith(".jp"))
+VIDEOS = tuple(e for e, k in KINDS.items() if k == "video")
+"""Opened by name; a folder's are passed over, as a folder is one of images."""
+
+READABLE = tuple(e for e, k in KINDS.items() if k not in ("coco", "geojson", "rtstruct", "video"))
+WRITABLE = tuple(e for e, k in KINDS.items() if not e.startswith(".jp") and k != "video")
 
 
 def ending_of(path: Path) -> str | None:
@@ -72,10 +81,11 @@ def kind_of(path: Path) -> Kind:
     ending = ending_of(path)
     if KINDS.get(ending or "") == "rtstruct" or (ending is None and _is_dicom(path)):
         return "dicom"
-    if ending not in READABLE:
+    if ending not in (*READABLE, *VIDEOS):
         raise FileError(
-            f"file type is unknown: expected a name ending in {', '.join(READABLE)}, or a folder "
-            f"with a DICOM series, got {str(path)!r}. Convert the image first."
+            "file type is unknown: expected a name ending in "
+            f"{', '.join((*READABLE, *VIDEOS))}, or a folder with a DICOM series, got "
+            f"{str(path)!r}. Convert the image first."
         )
     return KINDS[ending]
 
