@@ -4,7 +4,7 @@ import argparse
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_intseg.cli import shared_options, start_tiles
 from napari_intseg.cli.each_image import add_running, is_many, labels_name, run_each
@@ -14,10 +14,18 @@ from napari_intseg.errors import DataError, FileError, PromptError
 from napari_intseg.io.suffixes import WRITABLE, ending_of
 
 if TYPE_CHECKING:
-    from napari_intseg.core.segmenter import Array, Segmenter
+    from collections.abc import Sequence
+
+    from napari_intseg.core.segmenter import Array, FloatArray, Segmenter
     from napari_intseg.core.volume import Volume
+    from napari_intseg.io.raster import Raster
     from napari_intseg.io.source import FileVolume
-    from napari_intseg.models.automatic.start_model import ClassMark, StartModel, StartTraits
+    from napari_intseg.models.automatic.start_model import (
+        ClassMark,
+        ClipModel,
+        StartModel,
+        StartTraits,
+    )
 
 HELP = "let an automatic model find objects, as a start for clicks"
 DESCRIPTION = """Run an automatic model on an image or on the planes of a volume, and write what it finds as labels.
@@ -31,6 +39,9 @@ a folder with one for each object, as TotalSegmentator writes it. Nothing is dow
 
 IMAGE may be a data set that `napari-intseg evaluate` reads: then LABELS is a folder, each image gets
 its labels, and what was found is compared with the set's own; --masks published takes those.
+
+A flat time series, a video too, is looked at frame by frame, or together by Mask2Former for video;
+objects keep their number through time. --time takes one time point.
 
 --tiles looks at an image that is larger than memory tile by tile, here, in several processes or on a
 dask cluster; LABELS is an OME-Zarr then, whose pieces are written by whoever found what is on them.
@@ -153,7 +164,13 @@ def run(args: argparse.Namespace) -> int:
             _loaded.cache_clear()
     inputs = (args.image, None if args.masks is None else Path(args.masks))
     check_target(args.output, *inputs, overwrite=args.overwrite)
-    volume = shared_options.read_image(args)
+    try:
+        volume = shared_options.read_image(args)
+    except FileError:
+        series = time_series(args)
+        if series is None:
+            raise
+        return run_series(args, series, traits)
     check_fits(args.output, volume)
     planes = planes_of(args, volume)
     if args.tiles is not None:
@@ -347,6 +364,86 @@ def find(
             if stopped():
                 break
         return out, numbering.names, stopped()
+
+
+def time_series(args: argparse.Namespace) -> "Raster | None":
+    """Return the flat time series that no time point was chosen of; None if it is none."""
+    from napari_intseg.io.read import read_raster
+
+    if args.time is not None or args.masks is not None or args.tiles is not None:
+        return None
+    if args.annotate or args.example or args.planes is not None or args.image.is_dir():
+        return None
+    with shared_options.told():
+        raster = read_raster(args.image)
+    return raster if "t" in raster.axes and "z" not in raster.axes else None
+
+
+class Pictures:
+    """The frames of a time series as a model sees them, all by the contrast of the first."""
+
+    def __init__(self, args: argparse.Namespace, series: "Raster") -> None:
+        from napari_intseg.inference.intensity import resolve_intensity
+
+        self._series = series
+        self.first = series.volume(0)
+        window = shared_options.window_of(args, self.first)
+        self._intensity = resolve_intensity(self.first, window, args.channels, args.colours)
+
+    def __len__(self) -> int:
+        return int(self._series.levels[0].shape[self._series.axes.index("t")])
+
+    def __getitem__(self, time: int) -> "FloatArray":
+        from napari_intseg.core.volume import Plane
+        from napari_intseg.inference.slice_reader import SliceReader
+
+        read = SliceReader(self._series.volume(time), Plane(0, 0), 0)
+        return self._intensity.to_rgb(read(slice(None), slice(None)))
+
+
+def run_series(args: argparse.Namespace, series: "Raster", traits: "StartTraits | None") -> int:
+    """Find objects through time, and write the labels of all frames; return the status.
+
+    A model that sees frames together says which object is which. Others are asked frame by frame,
+    and an object goes on where one of its name overlaps it, as on the planes of a volume.
+    """
+    import numpy as np
+
+    from napari_intseg.io.write import check_fits, write_labels
+    from napari_intseg.models.automatic.start_model import Numbering
+
+    pictures = Pictures(args, series)
+    check_fits(args.output, pictures.first)
+    model, masks_by = load(args)
+    traits = traits or model.traits
+    tell_licence(args, traits)
+    numbering = Numbering(by_name=not traits.objects_apart)
+    labels = np.zeros((len(pictures), *pictures.first.shape), np.int32)
+    names = numbering.names
+    with (
+        stop_on_interrupt() as stopped,
+        progress_bar(traits.title, "frame", quiet=args.quiet) as show,
+    ):
+        if model.traits.joins_frames:
+            labels, names = cast("ClipModel", model).find_through(
+                cast("Sequence[FloatArray]", pictures), threshold=args.threshold, on_progress=show
+            )
+        for time in range(0 if model.traits.joins_frames else len(pictures)):
+            found = model.find(
+                pictures[time], args.text, threshold=args.threshold, masks_by=masks_by
+            )
+            labels[time] = numbering.labels(found, pictures.first.slice_shape(0))
+            show(time + 1, len(pictures))
+            if stopped():
+                break
+    write_labels(
+        args.output, labels, pictures.first, overwrite=args.overwrite, names=names,
+        time_step_s=series.time_step_s,
+    )  # fmt: skip
+    if not args.quiet:
+        _tell(labels, names)
+        print(f"wrote {args.output}", file=sys.stdout)
+    return INTERRUPTED if stopped() else 0
 
 
 def _tell(labels: "Array", names: dict[int, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_intseg.core.prompts import Box, Prompts
 from napari_intseg.core.segmenter import BoolArray, FloatArray, Query, Segmenter, sigmoid
@@ -25,7 +25,13 @@ from napari_intseg.models.automatic.hub_models import (
     read_tokenizer,
 )
 from napari_intseg.models.automatic.outputs import Frame, Preparation
-from napari_intseg.models.automatic.start_model import Finding, RawFinding, StartTraits
+from napari_intseg.models.automatic.start_model import (
+    Finding,
+    Labels,
+    RawFinding,
+    StartTraits,
+    same_objects,
+)
 from napari_intseg.models.device import choose_device, give_back, memory_guard
 
 # this share of an object's mask must be its own; else a surer object covers it
@@ -79,6 +85,69 @@ def _queries(out: Any) -> tuple[Tensor, Tensor]:
     if hasattr(out, "class_queries_logits"):
         return out.class_queries_logits[0], out.masks_queries_logits[0]
     return out.logits[0], out.pred_masks[0]
+
+
+class _ClipPositions(nn.Module):
+    """Where a feature is in a clip whose frames lie below each other.
+
+    Its place in the frame as the network for images has it, and the frame's in the clip added, as
+    in Mask2Former for video [1]_.
+
+    References
+    ----------
+    .. [1] Cheng, B. et al. "Mask2Former for video instance segmentation", arXiv:2112.10764.
+    """
+
+    def __init__(self, of_image: Any, frames: int) -> None:
+        super().__init__()
+        self.of_image, self.frames = of_image, frames
+
+    def forward(self, shape: Any, device: Any, dtype: Any, _: Any = None) -> Tensor:
+        """Return (1, C, T * H, W) of a shape like it."""
+        rows = shape[2] // self.frames
+        place = self.of_image((1, shape[1], rows, shape[3]), device, dtype, None)
+        # the numbers of the published code: times from 1 to 2 π, wave lengths up to 10,000
+        times = torch.arange(1, self.frames + 1, dtype=dtype, device=device)
+        times = times / (self.frames + 1e-6) * (2 * torch.pi)
+        waves = torch.arange(place.shape[1] // 2, dtype=dtype, device=device)
+        angles = times[:, None] / 10000 ** (2 * waves / place.shape[1])
+        when = torch.stack((angles.sin(), angles.cos()), 2).flatten(1).T
+        joined: Tensor = place[:, :, None] + when[None, :, :, None, None]
+        return joined.flatten(2, 3)
+
+
+def clip_queries(net: Any, frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Ask a Mask2Former for video about a clip.
+
+    Parameters
+    ----------
+    net : transformers.Mask2FormerForUniversalSegmentation
+    frames : Tensor, shape (T, 3, H, W)
+        Sides are multiples of 32.
+
+    Returns
+    -------
+    Tensor, shape (Q, K + 1)
+        Logits of the classes, the last of which is none.
+    Tensor, shape (Q, T, H / 4, W / 4)
+        Of the masks.
+    """
+    seen = net.model.pixel_level_module(pixel_values=frames)
+    decoder = copy(net.model.transformer_module)
+    positions = _ClipPositions(decoder.position_embedder, len(frames))
+    decoder._modules = {**decoder._modules, "position_embedder": positions}
+
+    # frames below each other: queries look at all of them, and as sides are multiples of 32 no
+    # frame bleeds into the next where masks are made smaller
+    def joined(maps: Tensor) -> Tensor:
+        return maps.transpose(0, 1).flatten(1, 2)[None]
+
+    out = decoder(
+        multi_scale_features=[joined(maps) for maps in seen.decoder_hidden_states],
+        mask_features=joined(seen.decoder_last_hidden_state), output_hidden_states=True,
+    )  # fmt: skip
+    logits = net.class_predictor(out.intermediate_hidden_states[-1].transpose(0, 1))[0]
+    return logits, out.masks_queries_logits[-1][0].unflatten(1, (len(frames), -1))
 
 
 def detections(out: Any, frame: ImageSizes, threshold: float) -> list[RawFinding]:
@@ -183,6 +252,11 @@ VISUAL = "visual"
 """What SAM 3 is told in words where boxes alone say what to look for, as its own code has it."""
 
 
+# frames that are seen together: videos of YouTube-VIS, which it is published for, have up to 36;
+# memory grows with their number
+_CLIP = 16
+_CLIP_SIDES = 32
+
 READERS: Mapping[Gives, Callable[[Any, Any, float], list[RawFinding]]] = {
     "instances": instances,
     "detections": detections,
@@ -219,7 +293,78 @@ class Automatic:
         return StartTraits(
             family.title, family.licence, family.note, family.gives not in ("classes", "texts"),
             family.takes_text, family.gives == "boxes", takes_examples=family.gives == "objects",
+            joins_frames=family.gives == "clips",
         )  # fmt: skip
+
+    def find_through(
+        self,
+        images: Sequence[FloatArray],
+        *,
+        threshold: float | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[Labels, dict[int, str]]:
+        """Return labels of all frames; see `ClipModel`.
+
+        Longer series are seen in clips that share a frame, on which objects of one class that
+        overlap go on.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        """
+        out: Labels | None = None
+        names: dict[int, str] = {}
+        for start in range(0, max(1, len(images) - 1), _CLIP - 1):
+            pictures = [images[i] for i in range(start, min(start + _CLIP, len(images)))]
+            labels, known = self._clip(pictures, threshold)
+            if out is None:
+                out = np.zeros((len(images), *labels.shape[1:]), np.int32)
+            numbers = np.zeros(len(known) + 1, np.int32)
+            for before, number in same_objects(out[start], labels[0]) if start else ():
+                if names[int(before)] == known[int(number)]:
+                    numbers[number] = before
+            for number, name in known.items():
+                if not numbers[number]:
+                    numbers[number] = len(names) + 1
+                    names[int(numbers[number])] = name
+            # the frame that is shared stays as it was
+            out[start + bool(start) : start + len(labels)] = numbers[labels][bool(start) :]
+            if on_progress is not None:
+                on_progress(start + len(labels), len(images))
+        assert out is not None
+        return out, names
+
+    def _clip(
+        self, pictures: Sequence[FloatArray], threshold: float | None
+    ) -> tuple[Labels, dict[int, str]]:
+        """Return labels of the frames of a clip, numbered from 1 on, and their names."""
+        tensors, sizes = zip(*(self._prepare(picture) for picture in pictures), strict=True)
+        limit = self.family.threshold if threshold is None else threshold
+        with memory_guard(self._device), torch.inference_mode():
+            frames = torch.cat(tensors).to(self._device)
+            frame = Frame(pictures[0].shape[:2], sizes[0], tuple(frames.shape[2:]))
+            logits, masks = clip_queries(self._net, frames)
+            scores, kinds = logits.float().softmax(dim=-1)[:, :-1].max(dim=-1)
+            kept = (scores >= limit).nonzero()[:, 0]
+            labels = np.zeros((len(pictures), *frame.shape), np.int32)
+            sizes_px = np.zeros(len(kept) + 1, np.int64)
+            for time in range(len(pictures) if len(kept) else 0):
+                maps = frame.back(masks[kept, time]).sigmoid()
+                # as of an image: a pixel goes to the query that is surest of class and pixel
+                owner = (scores[kept][:, None, None] * maps).argmax(dim=0)
+                whole = maps > 0.5
+                is_in = whole.gather(0, owner[None])[0]
+                labels[time] = torch.where(is_in, owner + 1, 0).cpu().numpy()
+                sizes_px[1:] += whole.sum((1, 2)).cpu().numpy()
+        own = np.bincount(labels.ravel(), minlength=len(sizes_px))
+        called = _names(self._net.config, (), self.family)
+        names = [called.get(int(kind), str(int(kind))) for kind in kinds[kept]]
+        is_kept = (own > 0) & (own >= _LEAST_SHARE * sizes_px)
+        is_kept &= np.array([False, *(name.lower() != "background" for name in names)])
+        numbers = np.where(is_kept, np.cumsum(is_kept), 0).astype(np.int32)
+        stay = np.flatnonzero(is_kept)
+        return numbers[labels], {int(numbers[i]): names[i - 1] for i in stay}
 
     def find(
         self,
@@ -252,6 +397,9 @@ class Automatic:
         if self._examples and not texts:
             texts = (VISUAL,)
         self._check(texts, masks_by)
+        if self.family.gives == "clips":
+            labels, called = self._clip([image], threshold)
+            return tuple(Finding(labels[0] == n, name, 1.0) for n, name in called.items())
         tensor, size = self._prepare(image)
         given: dict[str, Any] = {"pixel_values": tensor}
         if self._tokenizer is not None:
@@ -399,6 +547,8 @@ def _preparation(family: Family, config: Any, folder: Path) -> Preparation:
     side = getattr(config, "image_size", None)
     if family.model_type in SQUARE and isinstance(side, int):
         told["size"] = {"height": side, "width": side}
+    if family.gives == "clips":
+        told["size_divisor"] = _CLIP_SIDES
     return Preparation.of(told)
 
 

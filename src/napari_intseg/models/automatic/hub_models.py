@@ -13,7 +13,7 @@ from typing import Any, Literal
 from napari_intseg.core.files import read_json
 from napari_intseg.errors import MissingExtraError, UnknownModelError, WeightsError
 
-Gives = Literal["instances", "detections", "classes", "texts", "objects", "boxes"]
+Gives = Literal["instances", "clips", "detections", "classes", "texts", "objects", "boxes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,9 @@ class Family:
         What the ``config.json`` of its folders says.
     loader : str
         Class of `transformers` that reads such a folder.
-    gives : {"instances", "detections", "classes", "texts", "objects", "boxes"}
-        Objects apart that share the pixels, or each with a mask of its own; one mask a class, one
+    gives : {"instances", "clips", "detections", "classes", "texts", "objects", "boxes"}
+        Objects apart that share the pixels, of an image or through the frames of a clip, or each
+        with a mask of its own; one mask a class, one
         mask a text, a mask for each object that a text means, or boxes for a text, which a model
         that takes boxes turns to masks.
     threshold : float
@@ -86,6 +87,8 @@ _BY_TYPE: dict[str, tuple[str, Gives]] = {
     "eomt": ("EomtForUniversalSegmentation", "instances"),
     "eomt_dinov3": ("EomtDinov3ForUniversalSegmentation", "instances"),
     "oneformer": ("OneFormerForUniversalSegmentation", "instances"),
+    # its weights have the names of the network for images, of which its decoder is a variant
+    "video_mask2former": ("Mask2FormerForUniversalSegmentation", "clips"),
     "rf_detr": ("RfDetrForInstanceSegmentation", "detections"),
 }
 
@@ -154,6 +157,9 @@ def family_of_type(model_type: str, architectures: Sequence[str] = ()) -> Family
     UnknownModelError
         If nothing here reads its output.
     """
+    others: tuple[str, ...] = ()
+    if model_type == "mask2former" and any("Video" in str(name) for name in architectures):
+        model_type, others = "video_mask2former", (model_type,)
     known = next((one for one in _FAMILIES if model_type in one.types), None)
     if known is not None:
         return known
@@ -171,8 +177,9 @@ def family_of_type(model_type: str, architectures: Sequence[str] = ()) -> Family
     # of a semantic model each pixel has a class, so all of them count; objects need an even chance
     threshold = 0.0 if gives == "classes" else 0.5
     return Family(
-        model_type, loader, model_type, loader, gives, threshold, "as its folder says", ""
-    )
+        model_type, loader, model_type, loader, gives, threshold, "as its folder says", "",
+        other_types=others,
+    )  # fmt: skip
 
 
 _TOKENIZER = ("tokenizer.json", "vocab.json", "vocab.txt")

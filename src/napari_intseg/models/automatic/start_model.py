@@ -4,7 +4,7 @@ Findings are masks with a class and a score; `Numbering` makes labels of them, t
 the same number on all planes, and `number_tiles` where planes are looked at in tiles.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -70,6 +70,8 @@ class StartTraits:
         Classes of which it can be told single pixels, see `marked`; none for most models.
     takes_examples : bool
         Whether boxes round examples may say what to look for, see `by_examples`.
+    joins_frames : bool
+        Whether it sees the frames of a time series together, see `ClipModel`.
     """
 
     title: str
@@ -80,6 +82,7 @@ class StartTraits:
     gives_boxes: bool = False
     marks: tuple[str, ...] = ()
     takes_examples: bool = False
+    joins_frames: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,30 @@ def by_examples(model: StartModel, boxes: Sequence[Box]) -> StartModel:
             "SAM 3. Leave them out."
         )
     return cast(ExampleModel, model).by_examples(boxes)
+
+
+class ClipModel(StartModel, Protocol):
+    """A model that finds objects through the frames of a time series."""
+
+    def find_through(
+        self,
+        images: Sequence[FloatArray],
+        *,
+        threshold: float | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[NDArray[np.int32], dict[int, str]]:
+        """Return labels of all frames, int32 (T, H, W), and what each number is called.
+
+        Parameters
+        ----------
+        images : sequence of ndarray of float32, shape (H, W, 3)
+            RGB in [0, 1]; read one by one.
+        threshold : float, optional
+            Least score.
+        on_progress : callable, optional
+            Told how many of how many frames are done; what it raises ends the search.
+        """
+        ...
 
 
 def check_no_texts(title: str, texts: Sequence[str]) -> None:
