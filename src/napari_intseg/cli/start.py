@@ -409,11 +409,12 @@ def run_series(args: argparse.Namespace, series: "Raster", traits: "StartTraits 
     """
     import numpy as np
 
-    from napari_intseg.io.write import check_fits, write_labels
+    from napari_intseg.io.write import check_fits, check_times, write_labels
     from napari_intseg.models.automatic.start_model import Numbering
 
     pictures = Pictures(args, series)
     check_fits(args.output, pictures.first)
+    check_times(args.output, len(pictures))
     model, masks_by = load(args)
     traits = traits or model.traits
     tell_licence(args, traits)
@@ -424,9 +425,16 @@ def run_series(args: argparse.Namespace, series: "Raster", traits: "StartTraits 
         stop_on_interrupt() as stopped,
         progress_bar(traits.title, "frame", quiet=args.quiet) as show,
     ):
+
+        def told(done: int, count: int) -> None:
+            show(done, count)
+            # of a series that is seen together nothing is known before its end
+            if stopped():
+                raise KeyboardInterrupt
+
         if model.traits.joins_frames:
             labels, names = cast("ClipModel", model).find_through(
-                cast("Sequence[FloatArray]", pictures), threshold=args.threshold, on_progress=show
+                cast("Sequence[FloatArray]", pictures), threshold=args.threshold, on_progress=told
             )
         for time in range(0 if model.traits.joins_frames else len(pictures)):
             found = model.find(

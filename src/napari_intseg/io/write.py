@@ -163,7 +163,8 @@ def write_labels(  # noqa: PLR0913 - what a file of labels is to say, in one cal
     path = check_target(path, *files_of(like), overwrite=overwrite)
     smallest = _smallest(labels, like)
     step = time_step_s if smallest.ndim > like.ndim else None
-    _check_times(path, smallest, step)
+    if step is not None:
+        check_times(path, len(smallest))
     kind = KINDS[ending_of(path) or ""]
     image = image_of(path) if kind == "zarr" else None
     with told(path), _listed(path, image), _place(path, overwrite=overwrite) as made:
@@ -346,10 +347,17 @@ def _data_stem(path: Path) -> str:
     return f"_{stem}" if stem.startswith("LIST") else stem
 
 
-def _check_times(path: Path, labels: Array, time_step_s: float | None) -> None:
-    if time_step_s is not None and KINDS[ending_of(path) or ""] in _ONE_TIME:
+def check_times(path: Path, count: int) -> None:
+    """Refuse a path to which a time series cannot be written; before what it holds is made.
+
+    Raises
+    ------
+    FileError
+        If its type has no axis for time.
+    """
+    if KINDS[ending_of(path) or ""] in _ONE_TIME:
         raise FileError(
-            f"file type holds one time point: expected labels of one, got {len(labels)} for "
+            f"file type holds one time point: expected labels of one, got {count} for "
             f"{str(path)!r}. Write a file for each, or all of them as .nii.gz, .nrrd, .mha, .tif, "
             ".zarr or .h5."
         )
