@@ -264,9 +264,9 @@ def _open_hdf5(path: Path) -> None:
 
 
 def _open_video(path: Path) -> None:
-    from napari_intseg.io.pictures import Frames
+    from napari_intseg.io.pictures import VideoFrames
 
-    Frames(path)
+    VideoFrames(path)
 
 
 OPENERS: dict[str, Callable[[Path], None]] = {

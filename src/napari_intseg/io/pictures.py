@@ -15,7 +15,6 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
-from napari_intseg.io.child_process import check_in_child
 from napari_intseg.io.dicom.pixels import jpeg_shape
 from napari_intseg.io.file_checks import DEFLATE_RATIO, check_regular, check_size, video_extra
 from napari_intseg.io.raster import LABELS, MARK, Raster, are_labels, in_pieces
@@ -234,7 +233,7 @@ _MOST_VIDEO_PX = 1 << 27
 _ON_THE_WAY = 32
 
 
-class Frames:
+class VideoFrames:
     """The frames of a video, an array ``(t, y, x, 3)`` of uint8, decoded when they are indexed.
 
     Parameters
@@ -351,11 +350,10 @@ def read_video(path: Path) -> Raster:
     Raises
     ------
     FileError
-        As for `Frames`.
+        As for `VideoFrames`.
     MissingExtraError
         If PyAV or dask is not installed.
     """
-    check_in_child("video", check_regular(path))
-    frames = Frames(path)
+    frames = VideoFrames(check_regular(path))
     source = Source(path, unit="pixel")
     return Raster((in_pieces(frames, path),), "tyxs", source, time_step_s=frames.step_s)

@@ -16,6 +16,7 @@ from napari_intseg.core.files import finish
 from napari_intseg.core.segmenter import Array
 from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, FileError, IntSegError
+from napari_intseg.io.child_process import check_in_child
 from napari_intseg.io.dicom import rtstruct, seg
 from napari_intseg.io.dicom.reference import class_of
 from napari_intseg.io.dicom.series_reader import (
@@ -266,6 +267,9 @@ def _open(path: Path, *, timed: bool = False) -> Raster:
     if is_zarr(path):
         return read_ome_zarr(path)
     kind = kind_of(path)
+    if kind == "video":
+        # here, as the child itself opens videos by `io.pictures`
+        check_in_child(kind, path)
     return read_npy(path, timed=timed) if kind == "npy" else _READERS[kind](path)
 
 

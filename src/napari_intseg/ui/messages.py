@@ -166,6 +166,8 @@ ENGINE_MESSAGES: tuple[str, ...] = (
     "of the type that its name says.",
     "file cannot be read: expected pixels, got a damaged piece in {path} ({reason}). Check that it "
     "is complete.",
+    "file cannot be read: expected a video, got {what} in {path}. Check that it is complete and of "
+    "the type that its name says.",
     "file type is unknown: expected a name ending in {endings}, or a folder with a DICOM series, "
     "got {path}. Convert the image first.",
     "file has more axes than a volume: expected planes, rows, columns and channels, got axes "

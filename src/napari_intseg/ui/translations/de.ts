@@ -4250,6 +4250,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>file cannot be read: expected a video, got {what} in {path}. Check that it is complete and of the type that its name says.</source>
+      <translation>Die Datei kann nicht gelesen werden: erwartet wird ein Video, erhalten {what} in {path}. Prüfen Sie, ob sie vollständig ist und von der Art, die ihr Name nennt.</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>file cannot be read: expected an image, got {path} ({reason}). Check that it is complete and of the type that its name says.</source>
       <translation>Die Datei kann nicht gelesen werden: erwartet wird ein Bild, erhalten {path} ({reason}). Prüfen Sie, ob sie vollständig ist und von der Art, die ihr Name nennt.</translation>
     </message>

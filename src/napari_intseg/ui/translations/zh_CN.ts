@@ -4249,6 +4249,11 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../messages.py" />
+      <source>file cannot be read: expected a video, got {what} in {path}. Check that it is complete and of the type that its name says.</source>
+      <translation>无法读取文件：应为视频，实际为 {path} 中的 {what}。请检查文件是否完整，类型是否与名称相符。</translation>
+    </message>
+    <message>
+      <location filename="../messages.py" />
       <source>file cannot be read: expected an image, got {path} ({reason}). Check that it is complete and of the type that its name says.</source>
       <translation>无法读取文件：应为图像，实际为 {path}（{reason}）。请检查文件是否完整，类型是否与名称相符。</translation>
     </message>
