@@ -1,10 +1,10 @@
-"""From maps to objects, by the authors' code of eight papers.
+"""From maps to objects, by the authors' code of nine papers.
 
 `tests/data/parity/starts.npz` holds made maps, and what SpatialEmbeddings (`Cluster.cluster`),
 Panoptic-DeepLab (`get_panoptic_segmentation`), YOLACT (`postprocess`), PRM (`instance_seg`),
 CountSeg (`instance_seg2`) and EmbedMask (`forward_for_mask`, its CUDA kernel run as Python) made of
 them; and what the networks of RSIS and RVOS listed with weights that follow from names, and what
-their evaluations made of that, RVOS of a second frame.
+their evaluations made of that, RVOS of a second frame, and rec-attend's of RSIS's list.
 """
 
 from pathlib import Path
@@ -125,6 +125,22 @@ def test_listed_objects_are_those_of_rsis_code(stored):
     np.testing.assert_allclose([one.score for one in found], stored["rsis_scores"], rtol=1e-6)
     for one, mask in zip(found, truth.reshape(-1, *shape).astype(bool), strict=True):
         np.testing.assert_array_equal(one.mask, mask)
+
+
+def test_listed_objects_are_those_of_rec_attends_code(stored):
+    """Of what RSIS listed, as rec-attend's network is in TensorFlow, and its rules in NumPy."""
+    masks = stored["rsis_masks"]
+    found = read(
+        "list", {"masks": masks, "stop": stored["rsis_stop"]}, masks.shape[1:], ends=False,
+        threshold=0.0, weighted=True, mask_threshold=0.3, least=401 / masks[0].size,
+    )  # fmt: skip
+    # more than one of them are large enough, and some are not
+    assert 1 < len(found) == len(stored["recattend_kept"]) < len(masks)
+    truth = np.unpackbits(stored["recattend_found"])[: len(found) * masks[0].size]
+    for one, mask in zip(found, truth.reshape(-1, *masks.shape[1:]).astype(bool), strict=True):
+        np.testing.assert_array_equal(one.mask, mask)
+    scores = stored["rsis_stop"][stored["recattend_kept"]]
+    np.testing.assert_allclose([one.score for one in found], scores, rtol=1e-6)
 
 
 def test_listed_objects_are_those_of_rvos_code(stored):

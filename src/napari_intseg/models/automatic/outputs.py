@@ -463,7 +463,7 @@ def _list(out: Outputs) -> list[RawFinding]:
         kinds, scores = np.asarray(prob.argmax(axis=1), np.int64), prob.max(axis=1)
     rules = ListRules(
         out.number("threshold", 0.5), out.number("mask_threshold", 0.5), out.number("ends", True),
-        out.number("apart", True), out.number("least", 0.0),
+        out.number("apart", True), out.number("weighted", False), out.number("least", 0.0),
     )  # fmt: skip
     found = from_list(_probabilities(masks, usual), stop.ravel(), kinds, scores=scores, rules=rules)
     least = out.number("class_threshold", 0.0)

@@ -231,6 +231,9 @@ class ListRules:
     apart : bool
         Whether a pixel is that of the likeliest mask alone, as in rec-attend; otherwise masks may
         overlap, as in RSIS and RVOS.
+    weighted : bool
+        Whether masks count by how likely it is that there is one more object, as in rec-attend's
+        code, which passes over none; `mask_threshold` is then of the product.
     least : float
         Smaller shares of the image are left out; RSIS's code has 0.001.
     """
@@ -239,6 +242,7 @@ class ListRules:
     mask_threshold: float = 0.5
     ends: bool = True
     apart: bool = True
+    weighted: bool = False
     least: float = 0.0
 
 
@@ -273,6 +277,7 @@ def from_list(
        arXiv:1903.05612.
     """
     rules = rules or ListRules()
+    masks = masks * stop[:, None, None] if rules.weighted else masks
     below = stop < rules.threshold
     listed = np.flatnonzero(~(np.maximum.accumulate(below) if rules.ends else below))
     owner = masks[listed].argmax(axis=0) if rules.apart and len(listed) else None
