@@ -7,7 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QLabel, QMenu, QStyle, QStyleOptionTab
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QAbstractScrollArea,
+    QAbstractSpinBox,
+    QComboBox,
+    QLabel,
+    QMenu,
+    QStackedWidget,
+    QStyle,
+    QStyleOptionTab,
+    QWidget,
+)
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Traits, explained, missing
@@ -21,6 +32,7 @@ from napari_intseg.models.weights.catalogue import CATALOGUE, badge
 from napari_intseg.propagation.guard import Stop, warnings
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.messages import placeholders
+from napari_intseg.ui.panels.controls import Section
 from napari_intseg.ui.qt import translation
 from napari_intseg.ui.qt.keybindings import ACTIONS
 from napari_intseg.ui.qt.translation import (
@@ -333,14 +345,29 @@ def test_nothing_of_the_window_is_left_in_english(language, speaking, make_napar
     assert not left, "\n".join(f"{where}: {text} ({rest})" for text, (where, rest) in left.items())
 
 
+def show_all(widget):
+    """Open every section, and show what is hidden below them for now."""
+    inside = (QAbstractItemView, QAbstractScrollArea, QAbstractSpinBox, QComboBox, QStackedWidget)
+    for section in widget.findChildren(Section):
+        section.fold(False)
+    for one in widget.findChildren(QWidget):
+        # the parts of Qt's own widgets are theirs to show
+        if one.isHidden() and not one.isWindow() and not isinstance(one.parent(), inside):
+            one.show()
+
+
 @pytest.mark.gui
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_titles_of_the_panel_and_its_tabs_are_whole(language, monkeypatch, make_napari_viewer):
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_titles_are_whole_and_nothing_that_is_opened_narrows_the_canvas(
+    language, monkeypatch, make_napari_viewer
+):
     monkeypatch.setenv("NAPARI_INTSEG_LANGUAGE", language)
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1366, 768)
-    viewer.add_image(np.zeros((12, 32, 32), np.uint8))
+    # its channels are the longest row of lists
+    viewer.add_image(np.zeros((3, 12, 32, 32), np.uint8), axis_labels=("c", "z", "y", "x"))
     window = Window(viewer)
+    window.controller.new_object()
     try:
         breathe(0.2)
         bar = window.widget.tabs.tabBar()
@@ -360,6 +387,10 @@ def test_titles_of_the_panel_and_its_tabs_are_whole(language, monkeypatch, make_
         labels = window.widget.parent().titleBarWidget().findChildren(QLabel)
         (title,) = (label for label in labels if label.text())
         assert title.sizeHint().width() <= title.width(), title.text()
+        show_all(window.widget)
+        breathe(0.2)
+        canvas, whole = window.canvas.native.width(), viewer.window._qt_window.width()
+        assert canvas >= 0.55 * whole, "whatever is opened"
     finally:
         window.close()
         use_catalogue(None)

@@ -9,12 +9,14 @@ from typing import Any
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QTextLayout
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
     QAbstractSpinBox,
     QApplication,
+    QCheckBox,
     QComboBox,
     QDialog,
     QDoubleSpinBox,
@@ -25,6 +27,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QStyle,
+    QStyleOptionButton,
     QStyleOptionComboBox,
     QStylePainter,
     QTabWidget,
@@ -83,6 +86,50 @@ def form(parent: QWidget) -> QFormLayout:
     layout.setSpacing(4)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     return layout
+
+
+class Tick(QCheckBox):  # type: ignore[misc, unused-ignore]
+    """A check box whose words go on in further lines where there is no room for them.
+
+    Qt's own keeps them in one line, and so makes the panel as wide as its longest.
+
+    Parameters
+    ----------
+    words : str
+        Without line breaks.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self._words = words
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def text(self) -> str:
+        """Return the words, in one line."""
+        return self._words
+
+    def resizeEvent(self, event: Any) -> None:
+        """Break the lines for the new width; called by Qt."""
+        super().resizeEvent(event)
+        option, style = QStyleOptionButton(), self.style()
+        assert style is not None
+        self.initStyleOption(option)
+        part = QStyle.SubElement.SE_CheckBoxContents
+        self.setText(_broken(self._words, self.font(), style.subElementRect(part, option, self)))
+
+
+def _broken(words: str, font: Any, place: Any) -> str:
+    """Return words with line breaks, so that they fit into a rectangle's width."""
+    # where a line may end differs between languages, and Qt knows
+    layout = QTextLayout(words, font)
+    layout.beginLayout()
+    lines = []
+    while (line := layout.createLine()).isValid():
+        line.setLineWidth(place.width())
+        start = line.textStart()
+        lines.append(words[start : start + line.textLength()].strip())
+    layout.endLayout()
+    return "\n".join(lines)
 
 
 class _Combo(QComboBox):  # type: ignore[misc, unused-ignore]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QCheckBox,
     QDialog,
     QDoubleSpinBox,
     QFileDialog,
@@ -32,6 +31,7 @@ from napari_intseg.ui.controllers.label_export import (
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
+from napari_intseg.ui.panels.controls import Tick
 from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.qt.worker_thread import Outcome, ShouldStop, listen
 from napari_intseg.ui.storage.disk_folders import (
@@ -391,7 +391,7 @@ class EmbeddingsPanel(QWidget):  # type: ignore[misc, unused-ignore]
         known = remembered()
         named = known.get(_FOLDER)
         self.folder = Path(named) if isinstance(named, str) and named else usual_folder()
-        self.keep = QCheckBox(tr("Keep embeddings on disk"))
+        self.keep = Tick(tr("Keep embeddings on disk"))
         self.keep.setToolTip(
             tr(
                 "A plane that was looked at once is then ready on another day too, for the "

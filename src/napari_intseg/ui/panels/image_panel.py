@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QMenu,
     QMessageBox,
@@ -31,7 +32,7 @@ from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, REST_MS, Pict
 from napari_intseg.ui.controllers.viewer_controller import AS_SHOWN, ViewerController
 from napari_intseg.ui.layers.image_axes import can_mix, level_0, possible_axes
 from napari_intseg.ui.messages import to_translate
-from napari_intseg.ui.panels.controls import Buttons, combo, fill, form
+from napari_intseg.ui.panels.controls import Buttons, Tick, combo, fill, form
 from napari_intseg.ui.panels.look_panel import CHANNELS, LEVEL, PER_CENT, RANGE, LookPanel
 from napari_intseg.ui.qt.translation import tr
 
@@ -82,10 +83,14 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.told, 0, 0, 1, 3)
-        layout.addWidget(self.done, 1, 0)
-        layout.addWidget(self.skip, 1, 1)
-        layout.addWidget(self.more, 1, 2)
+        layout.addWidget(self.told, 0, 0, 1, 2)
+        layout.addWidget(self.more, 0, 2)
+        row = QHBoxLayout()
+        layout.addLayout(row, 1, 0, 1, 3)
+        for button in (self.done, self.skip):
+            # the words fit into the panel; what a style adds beside them may be cut off
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            row.addWidget(button, button.sizeHint().width())
         controller.signals.changed.connect(self._show)
         self._show()
 
@@ -174,7 +179,7 @@ class Preview(QWidget):  # type: ignore[misc, unused-ignore]
         self._controller, self._view_settings = controller, view_settings
         self._rests = 0
         self._closed = False
-        self.shown = QCheckBox(tr("show what the model sees"))
+        self.shown = Tick(tr("show what the model sees"))
         self.shown.setToolTip(
             tr(
                 "A small picture of the slice as the model gets it, made when nothing else is "

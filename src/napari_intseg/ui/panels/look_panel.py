@@ -6,7 +6,6 @@ from psygnal import Signal
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import (
-    QCheckBox,
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
@@ -28,7 +27,7 @@ from napari_intseg.inference.tiling import Tiles
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import to_translate
-from napari_intseg.ui.panels.controls import combo, fill
+from napari_intseg.ui.panels.controls import Tick, combo, fill
 from napari_intseg.ui.qt.translation import tr
 
 Limits = tuple[float, float]
@@ -162,7 +161,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             box.setAccessibleName(tr("Contrast"))
             box.valueChanged.connect(self._number_changed)
             row.addWidget(box)
-        self.neighbours = QCheckBox(tr("neighbouring planes as colours"))
+        self.neighbours = Tick(tr("neighbouring planes as colours"))
         self.neighbours.setToolTip(
             tr(
                 "The model sees the plane before in red, this one in green, the next in blue "
@@ -170,7 +169,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self.neighbours.toggled.connect(lambda on: view_settings.choose(context=int(on)))
-        self.tiles = QCheckBox(tr("full resolution for large objects"))
+        self.tiles = Tick(tr("full resolution for large objects"))
         self.tiles.setToolTip(
             tr(
                 "Draw the outline of an object that is larger than the model's view tile by "
@@ -180,7 +179,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self.tiles.toggled.connect(lambda on: view_settings.choose(tiles=Tiles() if on else None))
-        self.denoise = QCheckBox(tr("less noise"))
+        self.denoise = Tick(tr("less noise"))
         self.denoise.setToolTip(
             tr(
                 "Show the model noisy slices with less noise; others stay as they are. The "
@@ -188,7 +187,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self.denoise.toggled.connect(lambda on: view_settings.choose(denoise=on))
-        self.several = QCheckBox(tr("several answers"))
+        self.several = Tick(tr("several answers"))
         self.several.setToolTip(
             tr(
                 "Have the model answer a first click in several ways, in other sizes as well; "
@@ -196,12 +195,12 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self.several.toggled.connect(lambda on: view_settings.choose(several=on))
-        self.local = QCheckBox(tr("clicks change their region only"))
+        self.local = Tick(tr("clicks change their region only"))
         self.local.setToolTip(
             tr("A click changes only the region it is about; the rest of the mask stays as it is.")
         )
         self.local.toggled.connect(lambda on: view_settings.choose(local=on))
-        self.regional = QCheckBox(tr("second look between clicks"))
+        self.regional = Tick(tr("second look between clicks"))
         self.regional.setToolTip(
             tr(
                 "Ask once more, enlarged, in the region between the last click and the nearest "
@@ -209,7 +208,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
             )
         )
         self.regional.toggled.connect(lambda on: view_settings.choose(regional=on))
-        self.level_set = QCheckBox(tr("smooth outline (level set)"))
+        self.level_set = Tick(tr("smooth outline (level set)"))
         self.level_set.setToolTip(
             tr("Let the outline evolve on the model's answer and the edges of the image.")
         )
@@ -219,7 +218,7 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.ranges = ChannelRanges()
         self.ranges.changed.connect(lambda: self._number_changed(0.0))
         self.colours = QWidget()
-        self._row = QHBoxLayout(self.colours)
+        self._row = QGridLayout(self.colours)
         for inside in (row, self._row):
             inside.setContentsMargins(0, 0, 0, 0)
         layout = QVBoxLayout(self)
@@ -328,14 +327,14 @@ class LookPanel(QWidget):  # type: ignore[misc, unused-ignore]
                     number=i + 1,
                 )
             )
-            # letters: the lists of all channels stand side by side in the narrow dock
+            # letters: the lists stand two by two in the narrow dock
             box.setMinimumContentsLength(3)
             fill(
                 box,
                 [(tr(_COLOURS.get(name, name)), name) for name in NAMED_COLOURS],
                 first[i % len(first)],
             )
-            self._row.addWidget(box)
+            self._row.addWidget(box, i // 2, i % 2)
             boxes.append(box)
         # connected after all are filled: each choice reads the colours of all of them
         for box in boxes:

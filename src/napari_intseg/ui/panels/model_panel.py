@@ -47,7 +47,7 @@ from napari_intseg.ui.controllers.model_loader import (
 from napari_intseg.ui.controllers.view_settings import Refinement
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
-from napari_intseg.ui.panels.controls import combo, fill, form, name_controls
+from napari_intseg.ui.panels.controls import Tick, combo, fill, form, name_controls
 from napari_intseg.ui.qt.translation import tr, translated
 from napari_intseg.ui.qt.worker_thread import Outcome, told
 from napari_intseg.ui.storage.recovery import known_machine, remember_machine
@@ -460,7 +460,7 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.precision = combo(
             tr("Number format; automatic takes half precision where that is fast.")
         )
-        self.refine = QCheckBox(tr("Refine by graph cut"))
+        self.refine = Tick(tr("Refine by graph cut"))
         self.refine.setToolTip(
             tr("Move the contour of every answer onto edges of the image nearby.")
         )
@@ -490,14 +490,13 @@ class ModelPanel(QWidget):  # type: ignore[misc, unused-ignore]
         controller.worker.submit(lambda _: devices(), self._devices_known)
 
     def _build(self) -> None:
-        side = QWidget()
-        row = QHBoxLayout(side)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.device, 1)
-        row.addWidget(self.precision, 1)
         self.options = QWidget()
         rare = form(self.options)
-        rare.addRow(tr("Device"), side)
+        for box in (self.device, self.precision):
+            # letters: two headings leave less room than elsewhere
+            box.setMinimumContentsLength(6)
+        rare.addRow(tr("Device"), self.device)
+        rare.addRow(tr("Precision"), self.precision)
         rare.addRow(self.refine)
         layout = form(self)
         label = QLabel(tr("Model"))

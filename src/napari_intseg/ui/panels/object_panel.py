@@ -9,7 +9,6 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, QSortFilterProx
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QCheckBox,
     QFileDialog,
     QGridLayout,
     QHeaderView,
@@ -38,7 +37,7 @@ from napari_intseg.ui.controllers.object_actions import (
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, to_translate
-from napari_intseg.ui.panels.controls import Buttons
+from napari_intseg.ui.panels.controls import Buttons, Tick
 from napari_intseg.ui.preferences import offered_classes
 from napari_intseg.ui.qt.translation import tr, translated
 
@@ -475,7 +474,7 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # its words fit into the panel; what a style adds beside them may be cut off
         self.more.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.remove: QPushButton = buttons.make("remove_object")
-        self.each = QCheckBox(tr("each click begins an object"))
+        self.each = Tick(tr("each click begins an object"))
         self.each.setChecked(controller.each_click_begins)
         self.each.setToolTip(
             tr(

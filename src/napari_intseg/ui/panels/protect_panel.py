@@ -3,7 +3,7 @@
 from typing import Any
 
 from napari.layers import Labels, Layer, Shapes
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_intseg.ui.controllers.clicks import share
 from napari_intseg.ui.controllers.object_actions import (
@@ -17,7 +17,7 @@ from napari_intseg.ui.controllers.object_actions import (
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, joined, to_translate
-from napari_intseg.ui.panels.controls import combo, fill, form
+from napari_intseg.ui.panels.controls import Tick, combo, fill, form
 from napari_intseg.ui.qt.translation import tr
 from napari_intseg.ui.qt.worker_thread import listen
 
@@ -59,7 +59,7 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         )
         self.inside = combo(tr("Write only where this object is: its pixels are taken from it."))
         self.region = combo(tr("Write only inside the shapes or labels of this layer."))
-        self.lock = QCheckBox(tr("Lock the current object"))
+        self.lock = Tick(tr("Lock the current object"))
         self.lock.setToolTip(
             tr(
                 "Nothing changes the pixels of a locked object. Accepted objects are locked by "
@@ -118,6 +118,9 @@ class ProtectPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _arrange(self) -> None:
         layout = form(self)
+        # the labels are too long to stand beside the lists; where Qt decides that row by row, as
+        # `WrapLongRows` says, it gives the lists too little height below two headings
+        layout.setRowWrapPolicy(layout.RowWrapPolicy.WrapAllRows)
         layout.addRow(tr("Others' pixels"), self.policy)
         layout.addRow(self.share)
         layout.addRow(tr("Only inside"), self.inside)

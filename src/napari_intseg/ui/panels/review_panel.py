@@ -28,7 +28,7 @@ from napari_intseg.ui.controllers.review import (
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import to_translate
-from napari_intseg.ui.panels.controls import PER_MM, Buttons, Length, combo, fill
+from napari_intseg.ui.panels.controls import PER_MM, Buttons, Length, Tick, combo, fill
 from napari_intseg.ui.qt.translation import tr, translated
 
 _METHODS = (
@@ -53,9 +53,6 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
             # until there is a volume; Qt's own is 99
             box.setMaximum(0)
             box.setVisible(False)
-            # two boxes and the tick stand in one row of 260
-            # pixels; wheel and arrow keys still work
-            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.last.setPrefix(tr("to "))
         self.first.setToolTip(tr("First plane"))
         self.last.setToolTip(tr("Last plane"))
@@ -76,15 +73,11 @@ class VolumePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for column in range(4):
-            # four equal columns: the tick takes two of them, each box one
-            layout.setColumnStretch(column, 1)
         layout.addWidget(self.limit, 0, 0, 1, 2)
-        layout.addWidget(self.first, 0, 2)
-        layout.addWidget(self.last, 0, 3)
-        layout.addWidget(self.method, 1, 0, 1, 4)
-        layout.addWidget(self.in_3d, 2, 0, 1, 4)
-        layout.addWidget(self.propagate_all, 3, 0, 1, 4)
+        layout.addWidget(self.first, 1, 0)
+        layout.addWidget(self.last, 1, 1)
+        for row, widget in enumerate((self.method, self.in_3d, self.propagate_all), 2):
+            layout.addWidget(widget, row, 0, 1, 2)
         self._axis, self._numbers = 0, (0, 0)
         self.limit.toggled.connect(self.first.setVisible)
         self.limit.toggled.connect(self.last.setVisible)
@@ -183,7 +176,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc, unused-ignore]
     ) -> None:
         super().__init__()
         self._controller, self.review = controller, review
-        self.interpolate = QCheckBox(tr("between clicked planes only, by shape"))
+        self.interpolate = Tick(tr("between clicked planes only, by shape"))
         self.interpolate.setToolTip(
             tr("Interpolate shapes between clicked planes, without the model.")
         )

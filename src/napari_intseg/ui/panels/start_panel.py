@@ -77,6 +77,8 @@ class RecoveryPanel(QWidget):  # type: ignore[misc, unused-ignore]
 
 # the largest number of a QSpinBox
 _MOST = 2**31 - 1
+_NUMBER_PX = 90
+"""Room for five digits beside the buttons of a spin box."""
 
 
 class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
@@ -86,8 +88,12 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._controller = controller
         self.layer: QComboBox = combo(tr("A layer with masks, from whichever model or person."))
+        # letters: two headings leave less room than elsewhere
+        self.layer.setMinimumContentsLength(6)
         self.label = QSpinBox()
         self.label.setRange(1, _MOST)
+        # else as wide as the largest number
+        self.label.setMinimumWidth(_NUMBER_PX)
         self.label.setToolTip(tr("The object's label in that layer: hover over it to see it."))
         self.one = QPushButton(tr("Take"))
         self.one.setToolTip(tr("Go on from this object's mask: clicks correct it."))
@@ -96,11 +102,12 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
         side = QWidget()
         row = QHBoxLayout(side)
         row.setContentsMargins(0, 0, 0, 0)
-        for part, stretch in ((self.label, 1), (self.one, 0), (self.all, 0)):
-            row.addWidget(part, stretch)
+        row.addWidget(self.one)
+        row.addWidget(self.all)
         layout = form(self)
         layout.addRow(tr("Start from"), self.layer)
-        layout.addRow(tr("Object"), side)
+        layout.addRow(tr("Object"), self.label)
+        layout.addRow(side)
         self.one.clicked.connect(self._take)
         self.all.clicked.connect(self._take_all)
         self.layer.currentIndexChanged.connect(self._layer_chosen)
@@ -177,11 +184,12 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         side = QWidget()
         row = QHBoxLayout(side)
         row.setContentsMargins(0, 0, 0, 0)
-        for part, stretch in ((self.every, 0), (self.run, 1), (self.cancel, 0)):
-            row.addWidget(part, stretch)
+        row.addWidget(self.run, 1)
+        row.addWidget(self.cancel)
         layout = form(self)
         layout.addRow(tr("Model"), self.model)
         layout.addRow(tr("Words"), self.texts)
+        layout.addRow(self.every)
         layout.addRow(side)
         layout.addRow(self.table)
         self._fill()

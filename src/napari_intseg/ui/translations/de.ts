@@ -1843,6 +1843,11 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <translation>Punkte in einem Würfel dieser Kantenlänge um einen Klick haben dessen Vorzeichen; in der Einheit der Wolke.</translation>
     </message>
     <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Precision</source>
+      <translation>Zahlen</translation>
+    </message>
+    <message>
       <location filename="../controllers/fine_tuning.py" />
       <source>Press Use it to have it answer clicks.</source>
       <translation>Mit „Verwenden“ antwortet es auf Klicks.</translation>
@@ -2198,7 +2203,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     <message>
       <location filename="../panels/start_panel.py" />
       <source>Start from</source>
-      <translation>Beginnen mit</translation>
+      <translation>Vorlage</translation>
     </message>
     <message>
       <location filename="../dock.py" />
@@ -2943,7 +2948,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     <message>
       <location filename="../panels/review_panel.py" />
       <source>as far as it goes</source>
-      <translation>so weit es reicht</translation>
+      <translation>unbegrenzt</translation>
     </message>
     <message>
       <location filename="../panels/protect_panel.py" />

@@ -1842,6 +1842,11 @@ are mixed: as displayed.</source>
       <translation>点击周围以此为边长的立方体内的点与该点击同号；单位同点云。</translation>
     </message>
     <message>
+      <location filename="../panels/model_panel.py" />
+      <source>Precision</source>
+      <translation>精度</translation>
+    </message>
+    <message>
       <location filename="../controllers/fine_tuning.py" />
       <source>Press Use it to have it answer clicks.</source>
       <translation>按“使用”由其应答点击。</translation>
