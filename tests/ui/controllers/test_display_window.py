@@ -39,6 +39,17 @@ def test_what_is_no_plain_image_is_left(rng: np.random.Generator, axes: str) -> 
     assert tuple(image.contrast_limits) == before
 
 
+def test_channels_of_one_layer_are_not_shown_through_limits_of_all(
+    rng: np.random.Generator,
+) -> None:
+    image = Image(np.stack([ct(rng)[0], ct(rng)[0] // 20]), axis_labels=("c", "y", "x"))
+    assert window_now(None, image) is not None
+    show_automatic(image, "cyx")
+    assert window_now(None, image) is None, "each through its own"
+    image.contrast_limits = (-500, 500)
+    assert window_now(None, image) == (-500, 500), "once a person has set some"
+
+
 def test_limits_that_were_given_stay_and_eight_bits_are_shown_whole(
     rng: np.random.Generator,
 ) -> None:

@@ -61,6 +61,34 @@ def test_another_window_answers_anew_and_is_one_step_of_undo(
     assert len(image_controller.points.data) == 1  # the click is another step
 
 
+def test_channels_of_one_layer_are_shown_in_colour_and_mixed(controller, squares):
+    stack = np.stack(
+        [squares, squares // 2, np.roll(squares, 9), squares.T[:60].repeat(2, 1)[:, :80]]
+    )
+    image = controller.viewer.add_image(stack, axis_labels=("c", "y", "x"), name="stack")
+    controller.viewer.add_labels(np.zeros((60, 80), int))
+    controller.choose_image(image)
+    controller.show_in_colour()
+    names = [f"stack channel {i}" for i in range(4)]
+    assert [layer.name for layer in controller.viewer.layers] == [*names, "Labels"]
+    assert (controller.image.name, controller.axes) == (names[0], "yx")
+    assert [layer.name for layer in controller.others] == names[1:]
+    controller.new_object()
+    shown = controller.image_controller.session_store.session(0).document.setup.window
+    assert [one.colours[-1] for one in shown.channels] == [
+        (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0),
+    ]  # fmt: skip
+
+
+def test_a_layer_that_is_worked_on_stays_though_colour_is_asked_for(controller, squares):
+    image = controller.viewer.add_image(np.stack([squares] * 3), axis_labels=("c", "y", "x"))
+    controller.choose_image(image)
+    controller.new_object()
+    controller.show_in_colour()
+    assert controller.image is image
+    assert image in controller.viewer.layers
+
+
 def test_the_model_follows_the_display_if_it_shall(
     controller, view_settings, start, settle, pump, faint
 ):

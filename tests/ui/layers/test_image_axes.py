@@ -10,7 +10,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError
 from napari_intseg.io.hooks import read_layers
 from napari_intseg.io.raster import Lazy
-from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, possible_axes
+from napari_intseg.ui.layers.image_axes import ImageAxes, can_mix, channel_layers, possible_axes
 
 
 def test_axes_are_guessed_from_shape_and_names():
@@ -64,6 +64,26 @@ def test_only_layers_in_the_same_place_can_be_mixed():
     assert not can_mix(image, Image(np.zeros((9, 9))))
     assert not can_mix(image, Image(np.zeros((9, 8)), scale=(2, 2)))
     assert not can_mix(image, image)
+
+
+def test_channels_of_a_layer_become_layers_in_its_place(rng):
+    data = da.from_array(rng.random((4, 3, 5, 6)))
+    turned = np.eye(5)
+    turned[2:4, 2:4] = [[0, -1], [1, 0]]
+    image = Image(
+        data, axis_labels=("z", "c", "y", "x"), units=("um", "px", "um", "um"),
+        scale=(3, 1, 0.5, 0.25), translate=(7, 0, 8, 9), affine=turned, name="cells",
+    )  # fmt: skip
+    layers = channel_layers(image, "zcyx")
+    assert [layer.colormap.name for layer in layers] == ["red", "green", "blue"]
+    for i, layer in enumerate(layers):
+        assert not isinstance(layer.data, np.ndarray), "nothing is read"
+        np.testing.assert_array_equal(np.asarray(layer.data), np.asarray(data[:, i]))
+        expected = np.delete(image.data_to_world((2, i, 3, 4)), 1)
+        np.testing.assert_allclose(layer.data_to_world((2, 3, 4)), expected)
+        assert layer.axis_labels == ("z", "y", "x")
+        assert layer.units == tuple(np.delete(np.array(image.units, object), 1))
+    assert can_mix(layers[0], layers[1])
 
 
 def test_lazy_data_is_read_plane_by_plane():

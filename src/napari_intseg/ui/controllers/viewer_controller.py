@@ -31,6 +31,7 @@ from napari_intseg.ui.controllers.propagation import AnswersIn3d, PropagationRun
 from napari_intseg.ui.layers.image_axes import (
     ImageAxes,
     can_mix,
+    channel_layers,
     channels_beside,
     displayed_mix,
     grey_channel,
@@ -92,6 +93,11 @@ def show_automatic(image: Image, axes: str) -> None:
     Limits that napari chose are those of the values themselves. Lazy data is left alone.
     """
     data = image.data
+    if "c" in axes and not image.rgb:
+        # one pair for channels of any brightness is nobody's choice for the model, which sees each
+        # through limits of its own; what is set from now on is
+        image.metadata.setdefault(AUTOMATIC, tuple(image.contrast_limits))
+        return
     if not isinstance(data, np.ndarray) or image.rgb or image.multiscale:
         return
     is_plain = axes in ("yx", "zyx") and data.dtype.kind in "iuf" and data.dtype.itemsize > 1
@@ -238,6 +244,21 @@ class ViewerController:
         self._end_binder(image)
         if had_binder:
             self._start(image)
+
+    def show_in_colour(self) -> None:
+        """Put a layer for each channel, added up in colour, in place of the one that holds them.
+
+        The model then sees the mix that is displayed. Not once work on the layer has begun.
+        """
+        image = self.image
+        if image is None or "c" not in self.axes or self.image_controller is not None:
+            return
+        layers, place = channel_layers(image, self.axes), self.viewer.layers.index(image)
+        for layer in reversed(layers):
+            show_automatic(layer, self.axes.replace("c", ""))
+            self.viewer.layers.insert(place + 1, layer)
+        self.choose_image(layers[0])
+        self.viewer.layers.remove(image)
 
     def follow_mix(self) -> None:
         """Mix the channels that are in sight now, if no person has chosen; work begun keeps its."""

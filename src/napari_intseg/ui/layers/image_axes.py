@@ -14,6 +14,7 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError
 from napari_intseg.inference.intensity import Displayed, DisplayedChannel
 from napari_intseg.inference.slice_reader import Pyramid
+from napari_intseg.io.hooks import AUTOMATIC
 from napari_intseg.io.raster import Lazy
 from napari_intseg.io.units import mm_per_unit
 from napari_intseg.ui.messages import Message
@@ -25,6 +26,9 @@ AXES: dict[int, tuple[str, ...]] = {
     5: ("ctzyx",),
 }
 """What the axes of a layer can mean, by their number; the first is what is supposed."""
+
+CHANNEL_COLOURS = ("red", "green", "blue", "yellow", "magenta", "cyan")
+"""Colormaps of napari: the first three are those in which models see channels by default."""
 
 # a longer axis is taken for planes or time
 _MOST_CHANNELS = 5
@@ -184,6 +188,46 @@ def channels_beside(viewer: ViewerModel, image: Image) -> tuple[Image, ...]:
         and layer.visible
         and str(layer.blending) == "additive"
         and can_mix(image, layer)
+    )
+
+
+def channel_layers(image: Image, axes: str) -> tuple[Image, ...]:
+    """Return a layer for each channel of one that holds several, in the same place, in colour.
+
+    Parameters
+    ----------
+    image : Image
+        It is not changed; nothing is copied or read but for the contrast limits.
+    axes : str
+        What its axes mean, one of them "c".
+    """
+    at = axes.index("c")
+    levels = image.data if image.multiscale else [image.data]
+    corners = _corners(image)
+    place = np.eye(image.ndim + 1)
+    place[:-1, :-1], place[:-1, -1] = (corners[1:] - corners[0]).T, corners[0]
+    # napari's own *Split stack* loses the affine, the names and the units of the axes
+    place = np.delete(np.delete(place, at, axis=0), at, axis=1)
+    labels, units = list(image.axis_labels), list(image.units)
+    del labels[at], units[at]
+    # limits of all channels together are those of none
+    metadata = {key: value for key, value in image.metadata.items() if key != AUTOMATIC}
+    cut = (*(slice(None),) * at,)
+    count = int(levels[0].shape[at])
+    colours = CHANNEL_COLOURS if count > 1 else ("gray",)
+    return tuple(
+        Image(
+            [level[(*cut, i)] for level in levels] if image.multiscale else levels[0][(*cut, i)],
+            multiscale=image.multiscale,
+            name=f"{image.name} channel {i}",
+            colormap=colours[i % len(colours)],
+            blending="additive",
+            affine=place,
+            axis_labels=labels,
+            units=units,
+            metadata=metadata,
+        )
+        for i in range(count)
     )
 
 

@@ -298,6 +298,15 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.channels = QWidget()
         self._row = QGridLayout(self.channels)
         self._row.setContentsMargins(0, 0, 0, 0)
+        self.colour = QPushButton(tr("In colour"))
+        self.colour.setToolTip(
+            tr(
+                "Show all channels at once: a layer for each, added up in colour, in place of "
+                "this\none. The model then sees the mix that is displayed."
+            )
+        )
+        self.colour.clicked.connect(lambda _: controller.show_in_colour())
+        self._row.addWidget(self.colour, 1, 0, 1, -1)
         self._boxes: list[tuple[QCheckBox, int | Image]] = []
         self._axes_label, self._channels_label = QLabel(tr("Axes")), QLabel(tr("Channels"))
         layout = form(self)
@@ -437,6 +446,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = self._row
         for box, _ in self._boxes:
             layout.removeWidget(box)
+            box.hide()
             # later, for the box may be the one whose tick is being handled
             box.deleteLater()
         self._boxes = []
@@ -462,13 +472,17 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
                 tip = f"{what.name}: " + tr("Mixed into what the model sees, as it is displayed.")
             box.setToolTip(tip)
             box.toggled.connect(self._channels_chosen)
-            # numbers side by side, names below each other
+            # numbers side by side, names below each other and the button
             is_layer = isinstance(what, Image)
             layout.addWidget(
-                box, number if is_layer else 0, 0 if is_layer else number, 1, -1 if is_layer else 1
-            )
+                box, number + 2 if is_layer else 0, 0 if is_layer else number, 1,
+                -1 if is_layer else 1,
+            )  # fmt: skip
         for widget in (self._channels_label, self.channels):
             widget.setVisible(bool(self._boxes))
+        own = 0 if image is None else self._own_channels(image)
+        # work that has begun is about the layer that there is
+        self.colour.setVisible(own > 1 and self._controller.image_controller is None)
 
     def _short(self, name: str) -> str:
         """Return what there is room for of a channel's name; the tool tip has all of it."""

@@ -1008,6 +1008,11 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <translation>Bilder des Ordners</translation>
     </message>
     <message>
+      <location filename="../panels/image_panel.py" />
+      <source>In colour</source>
+      <translation>In Farbe</translation>
+    </message>
+    <message>
       <location filename="../panels/model_panel.py" />
       <source>Install it with: pip install 'napari-intseg[{extra}]'</source>
       <translation>Installieren mit: pip install 'napari-intseg[{extra}]'</translation>
@@ -2125,6 +2130,13 @@ No asks for a folder.</source>
       <location filename="../panels/protect_panel.py" />
       <source>Share clicks on this plane</source>
       <translation>Klicks dieser Ebene teilen</translation>
+    </message>
+    <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Show all channels at once: a layer for each, added up in colour, in place of this
+one. The model then sees the mix that is displayed.</source>
+      <translation>Alle Kanäle zugleich zeigen: eine Ebene für jeden, in Farbe addiert, anstelle dieser.
+Das Modell sieht dann die Mischung, die angezeigt wird.</translation>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />

@@ -1007,6 +1007,11 @@ are mixed: as displayed.</source>
       <translation>文件夹中的图像</translation>
     </message>
     <message>
+      <location filename="../panels/image_panel.py" />
+      <source>In colour</source>
+      <translation>彩色显示</translation>
+    </message>
+    <message>
       <location filename="../panels/model_panel.py" />
       <source>Install it with: pip install 'napari-intseg[{extra}]'</source>
       <translation>安装方式：pip install 'napari-intseg[{extra}]'</translation>
@@ -2124,6 +2129,13 @@ No asks for a folder.</source>
       <location filename="../panels/protect_panel.py" />
       <source>Share clicks on this plane</source>
       <translation>共享此平面的点击</translation>
+    </message>
+    <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Show all channels at once: a layer for each, added up in colour, in place of this
+one. The model then sees the mix that is displayed.</source>
+      <translation>同时显示所有通道：每个通道一个图层，以彩色叠加，取代此图层。
+模型随后看到的就是所显示的混合。</translation>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
