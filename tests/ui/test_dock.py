@@ -13,6 +13,7 @@ from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_intseg.ui import commands
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.qt.keybindings import ACTIONS
 from real_window import THREAD, Window, breathe, turn
@@ -63,6 +64,20 @@ def test_hidden_labels_take_a_number_beyond_their_type(window, picture):
     window.click((50, 60))
     window.settle()
     assert labels.data[50, 60] == 70_000
+
+
+def test_each_command_says_why_it_can_do_nothing_yet(window):
+    asking = ("open_queue", "all_models", "learn_objects")  # open a dialog in any case
+    told = []
+    for signal in (window.controller.signals.message, window.controller.signals.failed):
+        signal.connect(told.append)
+    silent = []
+    for name in set(vars(commands)) & set(window.widget._known) - set(asking):
+        told.clear()
+        window.widget.do(name)
+        window.settle()
+        silent += [name] * (not told)
+    assert not silent
 
 
 def test_mouse_clicks_become_a_mask(window, picture):

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QItemSelectionModel
+from qtpy.QtCore import QItemSelectionModel, QTimer
+from qtpy.QtWidgets import QApplication
 
 from napari_intseg.ui.controllers.object_actions import accept
 from napari_intseg.ui.panels.object_panel import ObjectTable
+from napari_intseg.ui.qt.keybindings import Focus
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -28,6 +30,21 @@ def table(controller, settle, squares):
     yield made
     controller.signals.changed.disconnect(made.refresh)
     made.close()
+
+
+def test_another_number_is_asked_for_in_a_dialog_of_qt(table, controller, qtbot):
+    Focus(table)  # watches what is in the dialog as well
+
+    def answer():
+        dialog = QApplication.activeModalWidget()
+        dialog.setIntValue(9)
+        dialog.accept()
+
+    QTimer.singleShot(0, answer)
+    with qtbot.captureExceptions() as errors:
+        table.ask_number(1)
+    assert not errors
+    assert controller.image_controller.session_store.labels == (2, 3, 9)
 
 
 def test_all_that_are_selected_are_accepted_at_once(table, controller, said):

@@ -33,6 +33,7 @@ from napari_intseg.ui.controllers.object_actions import show_object
 from napari_intseg.ui.controllers.review import Review, TimeTracking
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
+from napari_intseg.ui.messages import Message
 from napari_intseg.ui.panels.compare_panel import ComparePanel
 from napari_intseg.ui.panels.controls import Buttons, Section, name_controls
 from napari_intseg.ui.panels.disk_panel import (
@@ -226,15 +227,23 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             return act
 
         def show_current() -> None:
-            if controller.image_controller is not None:
-                show_object(controller, controller.image_controller.session_store.object)
+            if controller.image_controller is None:
+                controller.signals.failed.emit(
+                    Message("There is no object yet. Press New object, then click.")
+                )
+                return
+            label = controller.image_controller.session_store.object
+            controller.signals.message.emit(
+                Message("Object {label}: clicks go on with it.", label=label)
+            )
+            show_object(controller, label)
 
         return {
             "open_queue": later("queue_panel.ask_open"),
             "export_queue": later("queue_panel.ask_export"),
             "learn_objects": later("learn_panel.open"),
-            "export_labels": later("export_panel.export.click"),
-            "export_measurements": later("export_panel.measure.click"),
+            "export_labels": later("export_panel.ask_labels"),
+            "export_measurements": later("export_panel.ask_measurements"),
             "all_models": later("model_panel.open_catalogue"),
             "show_object": show_current,
             "link_through_time": later("review_panel.through.linking.start"),
@@ -260,8 +269,13 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
                 widget.object_panel.table.ask_number()
 
         def cancel() -> None:
+            widget, now = here(), controller.image_controller
+            runs = (now is not None and now.is_waiting) or controller.suggested.is_running
+            if widget is not None and not (
+                runs or widget.status_panel.doing or widget.queue_work.is_sorting
+            ):
+                controller.signals.message.emit(Message("Nothing runs that can be cancelled."))
             controller.cancel()
-            widget = here()
             if widget is not None:
                 widget.comparison.cancel()
                 widget.queue_work.sort(False)

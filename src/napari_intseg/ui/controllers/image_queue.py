@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 _AHEAD = "next image of the queue"
 _DOUBT = "doubt of an image of the queue"
+NO_FOLDER = Message("No folder is open as a queue. Open one from File › IO Utilities.")
 _LAST = Message("That was the last image: all are done or skipped.")
 
 
@@ -274,9 +275,7 @@ class QueueWork:
 
     def _queue(self) -> ImageQueue | None:
         if self.queue is None:
-            self._controller.signals.failed.emit(
-                Message("No folder is open as a queue. Open one from File › IO Utilities.")
-            )
+            self._controller.signals.failed.emit(NO_FOLDER)
         return self.queue
 
     def _pass_over(self) -> bool:

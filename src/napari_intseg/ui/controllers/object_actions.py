@@ -387,13 +387,13 @@ def step(controller: ViewerController, action: str) -> None:
 def toggle_outlines(controller: ViewerController) -> None:
     """Show the labels as outlines, or filled again."""
     image_controller = controller.image_controller
-    if image_controller is not None:
-        is_outline = points_codec.toggle_outlines(image_controller.labels)
-        controller.signals.message.emit(
-            Message("Labels are shown as outlines.")
-            if is_outline
-            else Message("Labels are shown filled.")
-        )
+    if image_controller is None:
+        text = Message("There is no object yet. Press New object, then click.")
+        controller.signals.failed.emit(text)
+        return
+    filled, outlined = Message("Labels are shown filled."), Message("Labels are shown as outlines.")
+    is_outline = points_codec.toggle_outlines(image_controller.labels)
+    controller.signals.message.emit(outlined if is_outline else filled)
 
 
 def remove(controller: ViewerController) -> None:

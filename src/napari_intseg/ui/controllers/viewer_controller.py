@@ -373,11 +373,20 @@ class ViewerController:
 
     def toggle_sign(self) -> None:
         """Swap what a left click and a right click mean."""
-        if self.image_controller is not None:
-            self.image_controller.clicking.set_defaults(
-                sign=NEGATIVE if self.positive else POSITIVE
+        if self.image_controller is None:
+            self.signals.failed.emit(
+                Message("There is no object yet. Press New object, then click.")
             )
-            self.signals.changed.emit()
+            return
+        self.image_controller.clicking.set_defaults(sign=NEGATIVE if self.positive else POSITIVE)
+        self.signals.message.emit(
+            Message("Left clicks say what belongs to the object, right clicks what does not.")
+            if self.positive
+            else Message(
+                "Left clicks say what does not belong to the object, right clicks what does."
+            )
+        )
+        self.signals.changed.emit()
 
     @property
     def positive(self) -> bool:

@@ -148,8 +148,8 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.setSpacing(4)
         layout.addWidget(self.export, 0, 0)
         layout.addWidget(self.measure, 0, 1)
-        self.export.clicked.connect(self._export)
-        self.measure.clicked.connect(self._measure)
+        self.export.clicked.connect(lambda _: self.ask_labels())
+        self.measure.clicked.connect(lambda _: self.ask_measurements())
         controller.signals.changed.connect(self._show)
         self._show()
 
@@ -157,7 +157,10 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         for button in (self.export, self.measure):
             button.setEnabled(self._controller.image_controller is not None)
 
-    def _export(self) -> None:
+    def ask_labels(self) -> None:
+        """Ask for a file, and write the labels to it."""
+        if not self._has_labels():
+            return
         source = own_source(self._controller)
         formats = list(FORMATS)
         if source is not None:
@@ -177,10 +180,22 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if path is not None:
             export_labels(self._controller, path)
 
-    def _measure(self) -> None:
+    def ask_measurements(self) -> None:
+        """Ask for a file, and write a table of the objects to it."""
+        if not self._has_labels():
+            return
         path = self._ask(tr("Export measurements"), "measurements", _TABLE)
         if path is not None:
             export_measurements(self._controller, path)
+
+    def _has_labels(self) -> bool:
+        """Whether there is something to write; if not, that is told."""
+        if self._controller.image_controller is None:
+            self._controller.signals.failed.emit(
+                Message("There is nothing to export yet. Click on an object first.")
+            )
+            return False
+        return True
 
     def _ask(self, title: str, what: str, formats: Sequence[tuple[str, str]]) -> Path | None:
         """Return the file to write to; None if the person changed their mind."""

@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
-from napari_intseg.ui.controllers.image_queue import QueueWork
+from napari_intseg.ui.controllers.image_queue import NO_FOLDER, QueueWork
 from napari_intseg.ui.controllers.view_settings import PREVIEW_PX, REST_MS, Picture, ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import AS_SHOWN, ViewerController
 from napari_intseg.ui.layers.image_axes import can_mix, level_0, possible_axes
@@ -139,6 +139,9 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
 
     def ask_export(self) -> None:
         """Ask for a folder, and copy what is done there."""
+        if self.work.queue is None:
+            self._controller.signals.failed.emit(NO_FOLDER)
+            return
         chosen = QFileDialog.getExistingDirectory(
             self.window(), tr("New folder for a training set")
         )

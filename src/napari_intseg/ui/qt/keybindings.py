@@ -448,7 +448,8 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
                 # after a name was typed, and not with the click that opened the editor
                 delegate.closeEditor.connect(self.give_back)
         elif isinstance(one, QAbstractSpinBox):
-            editor = one.lineEdit()
+            # `lineEdit` is protected, and out of reach where Qt itself made the box, as in dialogs
+            editor = one.findChild(QLineEdit)
             if editor is not None:
                 editor.returnPressed.connect(self.give_back)
 

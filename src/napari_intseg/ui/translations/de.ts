@@ -1233,6 +1233,16 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <translation>Linksklick: {sign}</translation>
     </message>
     <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>Left clicks say what belongs to the object, right clicks what does not.</source>
+      <translation>Linksklicks sagen, was zum Objekt gehört, Rechtsklicks, was nicht.</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>Left clicks say what does not belong to the object, right clicks what does.</source>
+      <translation>Linksklicks sagen, was nicht zum Objekt gehört, Rechtsklicks, was dazugehört.</translation>
+    </message>
+    <message>
       <location filename="../panels/look_panel.py" />
       <source>Let the outline evolve on the model's answer and the edges of the image.</source>
       <translation>Den Umriss auf der Antwort des Modells und den Kanten des Bildes sich entwickeln lassen.</translation>
@@ -1553,6 +1563,11 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <translation>Es wird nichts geteilt.</translation>
     </message>
     <message>
+      <location filename="../dock.py" />
+      <source>Nothing runs that can be cancelled.</source>
+      <translation>Es läuft nichts, was sich abbrechen ließe.</translation>
+    </message>
+    <message>
       <location filename="../controllers/viewer_controller.py" />
       <source>Nothing to propagate yet. Click on the object first.</source>
       <translation>Noch nichts auszubreiten. Klicken Sie zuerst auf das Objekt.</translation>
@@ -1668,7 +1683,7 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <translation>Objekt {label}: Klicken Sie darauf.</translation>
     </message>
     <message>
-      <location filename="../panels/object_panel.py" />
+      <location filename="../dock.py" />
       <source>Object {label}: clicks go on with it.</source>
       <translation>Objekt {label}: Klicks gehen damit weiter.</translation>
     </message>
@@ -2608,7 +2623,7 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Es gibt noch kein Objekt zum Teilen. Klicken Sie zuerst auf eines.</translation>
     </message>
     <message>
-      <location filename="../layers/polygon_editor.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>There is no object yet. Press New object, then click.</source>
       <translation>Es gibt noch kein Objekt. Drücken Sie „Neues Objekt“ und klicken Sie dann.</translation>
     </message>
@@ -2631,6 +2646,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/object_actions.py" />
       <source>There is nothing to accept yet. Click on the object first.</source>
       <translation>Es gibt noch nichts anzunehmen. Klicken Sie zuerst auf das Objekt.</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>There is nothing to export yet. Click on an object first.</source>
+      <translation>Es gibt noch nichts zu exportieren. Klicken Sie zuerst auf ein Objekt.</translation>
     </message>
     <message>
       <location filename="../controllers/review.py" />

@@ -1232,6 +1232,16 @@ are mixed: as displayed.</source>
       <translation>左键：{sign}</translation>
     </message>
     <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>Left clicks say what belongs to the object, right clicks what does not.</source>
+      <translation>左键点击标出属于对象的部分，右键点击标出不属于的部分。</translation>
+    </message>
+    <message>
+      <location filename="../controllers/viewer_controller.py" />
+      <source>Left clicks say what does not belong to the object, right clicks what does.</source>
+      <translation>左键点击标出不属于对象的部分，右键点击标出属于的部分。</translation>
+    </message>
+    <message>
       <location filename="../panels/look_panel.py" />
       <source>Let the outline evolve on the model's answer and the edges of the image.</source>
       <translation>让轮廓在模型结果和图像边缘上演化。</translation>
@@ -1552,6 +1562,11 @@ are mixed: as displayed.</source>
       <translation>没有拆分。</translation>
     </message>
     <message>
+      <location filename="../dock.py" />
+      <source>Nothing runs that can be cancelled.</source>
+      <translation>没有可取消的运行任务。</translation>
+    </message>
+    <message>
       <location filename="../controllers/viewer_controller.py" />
       <source>Nothing to propagate yet. Click on the object first.</source>
       <translation>还没有可传播的内容。请先点击对象。</translation>
@@ -1667,7 +1682,7 @@ are mixed: as displayed.</source>
       <translation>对象 {label}：请点击它。</translation>
     </message>
     <message>
-      <location filename="../panels/object_panel.py" />
+      <location filename="../dock.py" />
       <source>Object {label}: clicks go on with it.</source>
       <translation>对象 {label}：点击将继续编辑它。</translation>
     </message>
@@ -2607,7 +2622,7 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>还没有可拆分的对象。请先点击一个。</translation>
     </message>
     <message>
-      <location filename="../layers/polygon_editor.py" />
+      <location filename="../controllers/object_actions.py" />
       <source>There is no object yet. Press New object, then click.</source>
       <translation>还没有对象。请按“新建对象”，然后点击。</translation>
     </message>
@@ -2630,6 +2645,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/object_actions.py" />
       <source>There is nothing to accept yet. Click on the object first.</source>
       <translation>还没有可接受的内容。请先点击对象。</translation>
+    </message>
+    <message>
+      <location filename="../panels/disk_panel.py" />
+      <source>There is nothing to export yet. Click on an object first.</source>
+      <translation>还没有可导出的内容。请先点击一个对象。</translation>
     </message>
     <message>
       <location filename="../controllers/review.py" />
