@@ -16,6 +16,7 @@ from napari_intseg.inference.obey_clicks import (
     within_box,
     without_growth,
     without_lassoed,
+    without_remnant,
 )
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
@@ -171,6 +172,16 @@ def test_what_stays_when_a_part_is_clicked_away_is_far_from_outline_and_clicks()
     assert steady_point(Prompts((Click(30, 50), away)), before) is None
     assert steady_point(Prompts((away,)), Patch.empty((60, 80))) is None
     assert steady_point(Prompts(), before) is None
+
+
+def test_a_few_pixels_of_a_mask_that_was_clicked_away_go_as_well() -> None:
+    mask = np.zeros((60, 80), bool)
+    mask[20:40, 20:60] = True
+    few, more = mask & False, mask & False
+    few[20, 20:59] = more[20, 20:60] = True
+    before = Patch.from_mask(mask)
+    assert not without_remnant(Patch.from_mask(few), before, 0.5).mask().any()
+    np.testing.assert_array_equal(without_remnant(Patch.from_mask(more), before, 0.5).mask(), more)
 
 
 def test_clicks_lie_along_scribbles_as_close_as_asked() -> None:

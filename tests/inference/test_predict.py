@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
+from napari_intseg.core.prompts import Box, Click, KnownPoint, Prompts, Scribble
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
     Answer,
@@ -468,6 +468,33 @@ def test_a_negative_click_off_the_middle_of_a_mask_does_not_empty_it() -> None:
     ask(model, image, away, prev=before)
     assert before.state[0] is not None
     assert [query.state for query in model.queries[-2:]] == [before.state[0], None]
+
+
+@pytest.mark.parametrize("radius", [8, 25])
+def test_where_the_object_is_known_a_click_on_the_middle_does_not_empty_a_flood(radius) -> None:
+    image = np.full((100, 120), 90, np.uint8)
+    painted = np.hypot(*np.ogrid[-50:50, -60:60]) < 25
+    start, away, known = (
+        Patch.from_mask(painted),
+        Click(50, 60, positive=False),
+        KnownPoint(Click(50, 45), 99),
+    )
+    mask = ask(Forgetful(radius=radius), image, away, initial=start, known=known).patch.mask()
+    assert mask[50, 45]
+    assert 2 * np.count_nonzero(mask & painted) < np.count_nonzero(painted)
+    # a model that insists on the flood loses what is nearer to the click
+    assert not mask[:, 53:].any()
+    # known is what the mask holds, and a second click means all of it
+    elsewhere = ask(
+        Forgetful(radius=8), image, away, initial=start, known=KnownPoint(Click(50, 99), 9)
+    )
+    assert not elsewhere.patch.mask().any()
+    again = ask(Forgetful(radius=8), image, Click(50, 70, positive=False), away, initial=start,
+                known=known)  # fmt: skip
+    assert not again.patch.mask().any()
+    # so small an object does not go on to here
+    few = ask(Forgetful(radius=8), image, away, initial=start, known=replace(known, least_px=300))
+    assert not few.patch.mask().any()
 
 
 class Surer(Recorder):

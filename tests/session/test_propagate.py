@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_intseg import Plane, Session, Volume
+from napari_intseg.core.segmenter import Answer, Prepared, Traits
 from napari_intseg.errors import PromptError
 from napari_intseg.evaluation.metrics import dice
 from napari_intseg.propagation.ending import Ending
@@ -368,6 +369,58 @@ def test_two_time_points_apart_an_object_is_followed_though_it_moves(bright):
     apart.click((0, 20, 12))
     apart.propagate()  # as if it were a volume: an outline does not move so far
     assert planes_of(apart.mask) != list(range(8)) or dice(apart.mask, frames > 0) < 0.9
+
+
+class Flood:
+    """Answers all that is bright, nearer to a positive click than to any negative one.
+
+    With negative clicks alone it forgets the object, as networks do.
+    """
+
+    traits = Traits("flood", frozenset({"click", "mask"}), uses_prev=True)
+
+    def __init__(self):
+        self.queries = []
+
+    def prepare(self, image):
+        return Prepared(image.shape[:2], image.mean(axis=2) > 0.5, image.nbytes)
+
+    def predict(self, query):
+        self.queries.append(query)
+        away = {True: np.inf, False: np.inf}
+        rows, cols = np.indices(query.prepared.shape)
+        for click in query.prompts.clicks:
+            near = np.hypot(rows - click.row, cols - click.col)
+            away[click.positive] = np.minimum(away[click.positive], near)
+        mask = query.prepared.payload & (away[True] < away[False])
+        return Answer(np.where(mask, np.float32(4), np.float32(-4)))
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_negative_click_on_a_flood_keeps_the_object_and_mends_the_planes_beside(follows):
+    data = np.zeros((12, 40, 60), np.uint8)
+    data[1:11, 8:32, 6:54] = 200
+    model = Flood()
+    session = Session(model, Volume(data, spacing=(2.0, 1.0, 1.0)), follow_neighbours=follows)
+    session.click((3, 20, 14))
+    session.propagate()
+    assert session.mask[1:11, 20, 50].all()  # it flooded all planes
+    session.click((6, 20, 36), positive=False)
+    assert session.mask[6, 20, 14] == follows
+    assert not session.mask[6, 20, 36]
+    if not follows:
+        return
+    asked = len(model.queries)
+    session.propagate()
+    mask = session.mask
+    assert mask[1:11, 20, 14].all()
+    # on either side, though the first click's plane vouches for the flood
+    assert not mask[[5, 7, 8], 20, 45].any()
+    signs = {tuple(click.positive for click in q.prompts.clicks) for q in model.queries[asked:]}
+    assert (True, False) in signs  # it was told what had been clicked away
+    session.undo()
+    session.undo()
+    assert session.mask[1:11, 20, 50].all()
 
 
 def test_a_positive_click_on_a_propagated_plane_takes_nothing_away(bright):

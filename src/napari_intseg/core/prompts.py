@@ -33,6 +33,22 @@ class Click:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownPoint:
+    """Where a click on another plane says that the object is.
+
+    Parameters
+    ----------
+    click : Click
+        Positive.
+    least_px : int
+        With fewer pixels of the slice the object does not go on as far as from there.
+    """
+
+    click: Click
+    least_px: int
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle round the object, in pixels; both corners lie inside it.
 

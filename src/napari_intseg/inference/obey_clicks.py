@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from napari_intseg.core.prompts import Click, Lasso, Prompts, seed_points
+from napari_intseg.core.prompts import Click, KnownPoint, Lasso, Prompts, seed_points
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray, logit_of
 from napari_intseg.inference.patch import Patch, on_window
 
@@ -25,6 +25,10 @@ _SURE = 4.0
 _MIDDLE = 0.75
 # of a box's side: as far as a hand misses the object's edge
 _BOX_SHARE = 0.05
+# of a mask that was clicked away: what a network leaves of one is noise, and kept the planes behind
+# it from being emptied; no other share was tried (docs/results.md, "Negative clicks on planes that
+# a flood reached")
+_REMNANT = 0.05
 _TOUCHING = np.ones((3, 3), bool)
 
 
@@ -251,6 +255,40 @@ def steady_point(prompts: Prompts, before: Patch, threshold: float = 0.5) -> Cli
         depth = np.minimum(depth, away)
     best = np.unravel_index(int(depth.argmax()), depth.shape)
     return Click(int(best[0]) + before.row0 - 1, int(best[1]) + before.col0 - 1)
+
+
+def known_point(
+    known: KnownPoint | None, prompts: Prompts, before: Patch, threshold: float
+) -> Click | None:
+    """Return where the object is said to be by a click nearby, if all of a mask is clicked away.
+
+    Parameters
+    ----------
+    known : KnownPoint or None
+        From `guidance.clicked_nearby`.
+    prompts : Prompts
+        All that was given on the slice. A second click that takes away the rest means it.
+    before : Patch
+        The answer before the last click. It has to hold the point.
+    threshold : float
+        Probability above which a pixel belongs to the object.
+    """
+    if known is None or len(prompts.clicks) != 1:
+        return None
+    at = next(iter(_wanted([known.click], before.shape)))
+    return known.click if before.value(*at) > logit_of(threshold) else None
+
+
+def without_remnant(
+    patch: Patch, before: Patch, threshold: float, known: KnownPoint | None = None
+) -> Patch:
+    """Return an answer without the few pixels that are left of a mask that was clicked away.
+
+    Those of an object that is `known` on another plane are few for one that goes on to here.
+    """
+    left, old = (np.count_nonzero(one.inside(threshold)) for one in (patch, before))
+    least = max(_REMNANT * old, 0 if known is None else known.least_px)
+    return Patch.empty(patch.shape) if left < least else patch
 
 
 def without_part(before: Patch, point: Click, clicks: Sequence[Click], threshold: float) -> Patch:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_intseg.core.prompts import Click, Prompts, along_scribbles
+from napari_intseg.core.prompts import Click, KnownPoint, Prompts, along_scribbles
 from napari_intseg.core.segmenter import (
     NOTHING,
     BatchSegmenter,
@@ -26,12 +26,14 @@ from napari_intseg.inference.memory_ladder import NoNumbers, give_up_half, memor
 from napari_intseg.inference.obey_clicks import (
     REACH_PX,
     begun_by_lassos,
+    known_point,
     obeyed,
     steady_point,
     within_box,
     without_growth,
     without_lassoed,
     without_part,
+    without_remnant,
 )
 from napari_intseg.inference.patch import (
     ENLARGED,
@@ -264,6 +266,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     initial: Patch | None = None,
     keeps: bool = False,
     others: Read | None = None,
+    known: KnownPoint | None = None,
     prepared: PreparedStore | None = None,
     key: Hashable = None,
 ) -> SliceAnswer:
@@ -293,6 +296,8 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
     others : callable, optional
         ``others(rows, cols)`` tells which pixels of a window other objects have, bool (h, w). A
         model with `Traits.others` sees them as a prompt.
+    known : KnownPoint, optional
+        Where a click on a plane nearby says that the object is; see `guidance.clicked_nearby`.
     prepared : PreparedStore, optional
         Where to look for and to keep what the model prepares.
     key : hashable, optional
@@ -326,7 +331,7 @@ def predict_slice(  # noqa: PLR0913 - two places to look in, the rest is one que
         return _nothing(shape, kept, start)
     seeing = SliceAppearance(read, shape, chosen.intensity, chosen.denoise, prepared, key)
     seen = seeing.shown(prompts, guide)
-    ask = _SliceQuestion(model, seeing, seen, prompts, chosen, prev, guide, others)
+    ask = _SliceQuestion(model, seeing, seen, prompts, chosen, prev, guide, others, known)
     try:
         answer = ask.answered(shape, kept)
     except NoNumbers as err:
@@ -399,6 +404,7 @@ class _SliceQuestion:
     prev: SliceAnswer | None = None
     guide: Patch | None = None
     others: Read | None = None
+    known: KnownPoint | None = None
 
     def answered(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:
         """Return the answer as a person gets it: with clicks obeyed, drawn on edges and so on."""
@@ -482,22 +488,26 @@ class _SliceQuestion:
     ) -> SliceAnswer:
         """Return an answer that does not lose a mask of which a part was clicked away.
 
-        With a mask and negative clicks alone, a model may answer that there is no object. It is
-        then asked with a positive click where the rest of the mask is deepest; if that does not
-        help, what is nearer to the negative clicks goes.
+        With negative clicks alone, a model may answer that there is no object. It is then asked
+        with a positive one where the rest of the mask is deepest; if that does not help, what is
+        nearer to the negative ones goes. One on the middle takes all, but where it is `known`.
         """
-        if "click" not in self.model.traits.prompts:
+        given, threshold = self.prompts, self.model.traits.threshold
+        if not is_mostly_lost(answer.patch, guide, threshold):
             return answer
-        threshold = self.model.traits.threshold
-        point = steady_point(self.prompts, guide, threshold)
-        if point is None or not is_mostly_lost(answer.patch, guide, threshold):
+        steady = steady_point(given, guide, threshold)
+        point = steady or known_point(self.known, given, guide, threshold)
+        if point is not None:
+            # without `prev`: its state belongs to the question without this click
+            again = replace(self, prompts=replace(given, clicks=(point, *given.clicks)), prev=None)
+            answer = again.looked(shape, kept)
+        if steady is None:
+            left = without_remnant(answer.patch, guide, threshold, self.known)
+            answer = replace(answer, patch=left)
+        if point is None or is_mostly_lost(answer.patch, guide, threshold) == (steady is None):
             return answer
-        given = replace(self.prompts, clicks=(point, *self.prompts.clicks))
-        # without `prev`: its state belongs to the question without this click
-        again = replace(self, prompts=given, prev=None).looked(shape, kept)
-        if not is_mostly_lost(again.patch, guide, threshold):
-            return again
-        left = without_part(guide, point, self.prompts.clicks, threshold)
+        # of a flood that the model insists on, the part nearer to the clicks goes as well
+        left = without_part(guide if steady else answer.patch, point, given.clicks, threshold)
         return replace(answer, patch=left)
 
     def _with_several(self, answer: SliceAnswer, shape: tuple[int, int]) -> SliceAnswer:
@@ -649,16 +659,8 @@ class _SliceQuestion:
 
 
 def is_steadier(answer: SliceAnswer, wider: SliceAnswer, threshold: float) -> bool:
-    """Return whether the outline of an answer is clearly surer than that on a wider view.
-
-    The surer is the one whose area depends least on the threshold: SAM's stability score [1]_, the
-    area where the logits exceed the threshold's by 1, over that where they fall short of it by at
-    most 1. A mask that is cut off by a narrower view asks for a wider one, and is not taken.
-
-    References
-    ----------
-    .. [1] Kirillov, A. et al. "Segment anything", arXiv:2304.02643.
-    """
+    """Return whether an answer's outline is clearly surer, by `stability`, than on a wider view."""
+    # a mask that is cut off by a narrower view asks for a wider one
     clearly = stability(wider.patch, threshold) + _CLEARLY
     is_cut_off = answer.seen.cuts_off(answer.patch.box(threshold))
     return stability(answer.patch, threshold) > clearly and not is_cut_off

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from scipy import ndimage
 
-from napari_intseg.core.prompts import Box, Click, Prompts
+from napari_intseg.core.prompts import Box, Click, KnownPoint, Prompts
 from napari_intseg.core.segmenter import (
     Array,
     BoolArray,
@@ -38,6 +38,12 @@ _SMALL_PART = 0.1
 _AROUND = 8
 # share of the radius: sections no farther apart are still much the same
 _NEAR = 0.5
+# share of the radius: a negative click no farther from the positive one is about the same place;
+# other shares were not tried
+_APART = 0.25
+# negative clicks that are asked along on other planes: with the one on the mask, fewer than the
+# four from which a view is drawn finer
+_MOST_NEGATIVE = 2
 # what is seen of a plane across, in both directions: so many times the object's extent on its own
 # plane. An object as long as it is wide ends well within; a long one is walked on from there.
 _SEEN = 2.0
@@ -96,6 +102,36 @@ def guidance(mask: BoolArray, traits: Traits) -> tuple[Prompts, Patch | None]:
     return Prompts(tuple(clicks), box), Patch(row0, col0, mask_to_logits(inside), shape)
 
 
+def beyond_reach(
+    negatives: Sequence[Click], mask: BoolArray, reach_mm: float, spacing: tuple[float, float]
+) -> tuple[Click, ...]:
+    """Return the negative clicks to ask along on the next plane: where the object cannot come to.
+
+    A model that floods from the next mask again is told so where the outline could not move to
+    anyway, so nothing is lost where the object moves.
+
+    Parameters
+    ----------
+    negatives : sequence of Click
+        Of the clicked plane that a walk started from.
+    mask : ndarray of bool, shape (H, W)
+        Of the neighbour, not empty.
+    reach_mm : float
+        How far the outline may move from there.
+    spacing : (float, float)
+        Between rows and between columns, mm.
+    """
+    if not negatives:
+        return ()
+    rows, cols = np.nonzero(mask)
+    away = [
+        float(np.hypot((rows - one.row) * spacing[0], (cols - one.col) * spacing[1]).min())
+        for one in negatives
+    ]
+    order = sorted(range(len(away)), key=lambda i: away[i])
+    return tuple(negatives[i] for i in order if away[i] > reach_mm)[:_MOST_NEGATIVE]
+
+
 def start_of(
     near: Mapping[int, BoolArray],
     index: int,
@@ -123,18 +159,77 @@ def start_of(
     """
     for other in sorted(near, key=lambda i: abs(i - index)):
         mask, away = near[other], abs(other - index) * step_mm
-        radius = float(np.sqrt(np.count_nonzero(mask) * spacing[0] * spacing[1] / np.pi))
+        radius = _radius_mm(mask, spacing)
         if not radius or is_flood(mask) or away > _NEAR * radius:
             continue
-        row, col = (
-            int(np.clip(round(v), 0, n - 1))
-            for v, n in zip((click.row, click.col), mask.shape, strict=True)
-        )
         # an outline is not known better than 1.5 pixels, as in `restraint`
         slack = 1.5 * (spacing[0] + spacing[1]) / 2
-        if distance_to(mask, spacing)[row, col] <= away + slack:
+        if distance_to(mask, spacing)[pixel_of(click, mask.shape)] <= away + slack:
             return Patch.from_mask(mask)
     return None
+
+
+def clicked_nearby(
+    near: Mapping[int, Sequence[Click]],
+    own: tuple[int, BoolArray],
+    click: Click,
+    *,
+    step_mm: float,
+    spacing: tuple[float, float],
+) -> KnownPoint | None:
+    """Return where a positive click nearby says that the object is, on a plane that was flooded.
+
+    A negative click on the middle of a propagated mask may say that the object is absent, or that
+    the mask is a flood with the object somewhere in it. It is the latter where the object, asked
+    from that point, is as wide as it is far from the positive click.
+
+    Parameters
+    ----------
+    near : mapping of int to sequence of Click
+        What was clicked on other planes, by index.
+    own : (int, ndarray of bool, shape (H, W))
+        Index of the plane that was clicked on, and the mask there.
+    click : Click
+        On it, negative.
+    step_mm : float
+        Between neighbouring planes.
+    spacing : (float, float)
+        Between rows and between columns, mm.
+
+    Returns
+    -------
+    KnownPoint or None
+        From the nearest plane with a positive click on the mask, that which is farthest from the
+        negative one; None if both are about the same place.
+    """
+    index, mask = own
+
+    def away_mm(one: Click) -> float:
+        return float(
+            np.hypot(*((one.row - click.row) * spacing[0], (one.col - click.col) * spacing[1]))
+        )
+
+    for other in sorted(near, key=lambda i: abs(i - index)):
+        points = [one for one in near[other] if one.positive and mask[pixel_of(one, mask.shape)]]
+        if points:
+            best, along_mm = max(points, key=away_mm), abs(other - index) * step_mm
+            if away_mm(best) <= _APART * _radius_mm(mask, spacing):
+                return None
+            return KnownPoint(best, round(np.pi * along_mm**2 / (spacing[0] * spacing[1])))
+    return None
+
+
+def pixel_of(click: Click, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the pixel of a slice that a click is on, or the nearest one."""
+    row, col = (
+        int(np.clip(round(v), 0, n - 1)) for v, n in zip((click.row, click.col), shape, strict=True)
+    )
+    return row, col
+
+
+def _radius_mm(mask: BoolArray, spacing: tuple[float, float]) -> float:
+    """Return the radius of a disc of a mask's area."""
+    return float(np.sqrt(np.count_nonzero(mask) * spacing[0] * spacing[1] / np.pi))
 
 
 def deepest(mask: BoolArray) -> tuple[int, int]:

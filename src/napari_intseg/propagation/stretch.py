@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, bounding_box, logit, sigmoid
 from napari_intseg.inference.patch import Patch
 
@@ -39,6 +40,8 @@ class Anchor:
         What was in place there when the planes beside it were answered last; None: nothing.
     is_correction : bool
         Whether propagation from another plane had answered it before a person clicked there.
+    negatives : tuple of Click
+        What was clicked there as not the object, in pixels of the slice.
     """
 
     index: int
@@ -51,6 +54,7 @@ class Anchor:
     is_remnant: bool = False
     before: Patch | None = None
     is_correction: bool = False
+    negatives: tuple[Click, ...] = ()
 
     @property
     def is_start(self) -> bool:

@@ -1,12 +1,13 @@
 """One stretch: walks from its anchors, and interpolated shapes where the walks fail."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
+from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import BoolArray, FloatArray, bounding_box
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
@@ -20,12 +21,21 @@ from napari_intseg.propagation.ending import (
     Appearance,
     CrossSection,
     affirmed,
+    depth_in,
     overlap,
     ring_reach,
     tapered_to,
 )
 from napari_intseg.propagation.guard import Stop
-from napari_intseg.propagation.guidance import box_of, cross_sections, follow, guidance
+from napari_intseg.propagation.guidance import (
+    beyond_reach,
+    box_of,
+    cross_sections,
+    deepest,
+    follow,
+    guidance,
+    pixel_of,
+)
 from napari_intseg.propagation.request import Walk
 from napari_intseg.propagation.restraint import Cones, cut
 from napari_intseg.propagation.stretch import Anchor, Earlier, Shapes, Stretch, blend
@@ -263,6 +273,7 @@ class StretchWalker:
         nothing = np.zeros_like(neighbour)
         before = nothing if anchor.before is None else anchor.before.mask(self.threshold)
         change: Correction | None = Correction.between(before, neighbour)
+        clicked_mm = self._clicked_away(anchor, before & ~neighbour)
         for index in indices:
             if ending.is_beyond(abs(index - anchor.index) * self.step_mm):
                 return
@@ -276,7 +287,9 @@ class StretchWalker:
             if not neighbour.any():
                 return
             if followed is None:
-                patch = self._ask(index, neighbour)
+                away = abs(index - anchor.index) * self.step_mm
+                negatives = [click for click, deep_mm in clicked_mm if deep_mm > away]
+                patch = self._ask(index, neighbour, negatives)
             else:
                 patch, self.note = next(followed)
             self._prepare_next(index + indices.step, indices, patch)
@@ -308,6 +321,19 @@ class StretchWalker:
                 yield index, trimmed(patch, self.threshold), sure
                 neighbour = change.applied(mask)
             areas.append(int(np.count_nonzero(neighbour)))
+
+    def _clicked_away(self, anchor: Anchor, removed: BoolArray) -> list[tuple[Click, float]]:
+        """Return negative clicks, and how deep in what they took away: so far along they hold."""
+        if not anchor.negatives:
+            return []
+        if anchor.removed is not None:
+            removed = removed | anchor.removed.mask(self.threshold)
+        deep = depth_in(removed, self.spacing)
+        cone = self.request.settings.restraint.cone
+        return [
+            (one, float(deep[pixel_of(one, deep.shape)]) / cone if cone else 0.0)
+            for one in anchor.negatives
+        ]
 
     def _across(self, anchor: Anchor) -> tuple[CrossSection, ...]:
         """Return what planes across an anchor say; asked once, and where an object may end."""
@@ -368,10 +394,23 @@ class StretchWalker:
         reach = restraint.allowance_mm(new, self.step_mm, self.spacing)
         other = self.stretch.right if anchor is self.stretch.left else self.stretch.left
         firm = None
-        if other is not None and other.is_start and restraint.cone:
+        vouches = other is not None and other.is_start and restraint.cone
+        if other is not None and vouches and not self._is_refuted(other, anchor):
             away = restraint.cone * abs(other.index - index) * self.step_mm
             firm = inner(other.patch.mask(self.threshold), away, self.spacing)
         return change.carried(mask, new, reach, self.spacing, firm)
+
+    def _is_refuted(self, other: Anchor, anchor: Anchor) -> bool:
+        """Whether one clicked plane vouches for what a person has taken away on another one.
+
+        Then it was flooded itself, and vouches for nothing between them.
+        """
+        if other.is_settled or anchor.removed is None:
+            return False
+        away = self.request.settings.restraint.cone * abs(other.index - anchor.index) * self.step_mm
+        removed = anchor.removed.mask(self.threshold)
+        firm = inner(other.patch.mask(self.threshold), away, self.spacing)
+        return bool(removed.any() and firm[deepest(removed)])
 
     def _cone_from(self, masks: dict[int, BoolArray]) -> Cones:
         restraint = self.request.settings.restraint
@@ -431,10 +470,14 @@ class StretchWalker:
         mask = anchor.patch.mask(self.threshold)
         return follow(self.request, self.options, self.stretch.axis, (anchor.index, mask), indices)
 
-    def _ask(self, index: int, neighbour: BoolArray) -> Patch:
+    def _ask(self, index: int, neighbour: BoolArray, negatives: Sequence[Click] = ()) -> Patch:
         """Return the model's answer on a plane, from the mask of its neighbour."""
         request, plane = self.request, Plane(self.stretch.axis, index)
         prompts, initial = guidance(neighbour, request.model.traits)
+        reach = request.settings.restraint.allowance_mm(neighbour, self.step_mm, self.spacing)
+        beyond = beyond_reach(negatives, neighbour, reach, self.spacing)
+        if initial is not None and "click" in request.model.traits.prompts:
+            prompts = replace(prompts, clicks=(*prompts.clicks, *beyond))
         shape = request.volume.slice_shape(plane.axis)
         ask = partial(
             predict_slice,

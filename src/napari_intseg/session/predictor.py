@@ -20,7 +20,7 @@ from napari_intseg.inference.predict import (
 )
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
-from napari_intseg.propagation.guidance import start_of
+from napari_intseg.propagation.guidance import clicked_nearby, start_of
 from napari_intseg.session.document import SETUP, Change, Document
 from napari_intseg.session.embeddings import (
     AnswerCache,
@@ -261,6 +261,7 @@ def _on_plane(request: Request, should_stop: Callable[[], bool] | None) -> Resul
             initial=question.initial,
             keeps=question.keeps,
             others=question.others,
+            known=question.known,
             prepared=request.prepared,
             key=(setup, question.plane),
         )
@@ -506,7 +507,7 @@ class Predictor:
                 state = document.state(label, plane)
                 check_prompts(document.volume, plane, prompts, traits, state.prompts)
                 if state.prompts.is_empty:
-                    state = self._guided(label, plane, state, prompts)
+                    state = self._guided(label, plane, replace(state, known=None), prompts)
                     state = replace(state, others=self._others(label, plane, prompts))
                 state = with_prompts(state, prompts, traits, document.serials)
                 states[PlaneKey(label, plane)] = self.answered(state, question(setup, plane, state))
@@ -640,25 +641,31 @@ class Predictor:
         return replace(change, objects=objects, planes=tuple(sorted({*change.planes, *placed})))
 
     def _guided(self, label: int, plane: Plane, state: PlaneState, given: Prompts) -> PlaneState:
-        """Start a plane's first click from the object's mask on a plane beside it."""
+        """Start a plane's first click from what is known of the object on planes nearby."""
         document, volume = self.document, self.document.volume
         traits = document.setup.model.traits
-        is_bare = state.initial is None and state.propagated is None
         takes_mask = traits.uses_prev or "mask" in traits.prompts
         follows = document.setup.follow_neighbours and volume.ndim > 2
-        if not (is_bare and takes_mask and follows):
-            return state
         # what is drawn says more of the object's size than a mask beside it does
-        if len(given.clicks) != 1 or not given.clicks[0].positive or given.has_drawn:
+        if not (takes_mask and follows) or len(given.clicks) != 1 or given.has_drawn:
             return state
-        masks = {
-            other.index: document.canvas.mask_on(label, other)
-            for other, at in document.canvas.states(label, plane.axis)
-            if at.shown is not None and other != plane
-        }
+        (click,) = given.clicks
         spacing, step_mm = volume.slice_spacing(plane.axis), float(volume.spacing[plane.axis])
-        start = start_of(masks, plane.index, given.clicks[0], step_mm=step_mm, spacing=spacing)
-        return state if start is None else replace(state, initial=start)
+        states = [one for one in document.canvas.states(label, plane.axis) if one[0] != plane]
+        if state.initial is None and state.propagated is None and click.positive:
+            masks = {
+                other.index: document.canvas.mask_on(label, other)
+                for other, at in states
+                if at.shown is not None
+            }
+            start = start_of(masks, plane.index, click, step_mm=step_mm, spacing=spacing)
+            return state if start is None else replace(state, initial=start)
+        if state.propagated is None or click.positive:
+            return state
+        near = {other.index: at.prompts.clicks for other, at in states}
+        own = plane.index, document.canvas.mask_on(label, plane)
+        known = clicked_nearby(near, own, click, step_mm=step_mm, spacing=spacing)
+        return replace(state, known=known)
 
     def _others(self, label: int, plane: Plane, given: Prompts) -> OtherObjects | None:
         """Return which pixels other objects have near a plane's first prompts; None if none."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import LOGIT_LIMIT
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
@@ -499,7 +500,7 @@ class Propagator:
                     Anchor(
                         plane.index, patch, is_empty, source,
                         is_settled=settled, removed=self._removed(state, patch),
-                        is_remnant=_is_remnant(state),
+                        is_remnant=_is_remnant(state), negatives=self._negatives(state),
                     )
                 )  # fmt: skip
         return found
@@ -526,6 +527,12 @@ class Propagator:
         if all(click.positive for click in state.prompts.clicks):
             return None
         return Patch.from_mask(state.initial.mask(self._threshold) & ~patch.mask(self._threshold))
+
+    def _negatives(self, state: PlaneState) -> tuple[Click, ...]:
+        """Return what was clicked as not the object, where that is kept away on planes beside."""
+        if not self.document.setup.follow_neighbours:
+            return ()
+        return tuple(click for click in state.prompts.clicks if not click.positive)
 
     def _source(self, label: int, plane: Plane) -> tuple[Patch | None, Painted | None]:
         """Return the state from which an object's mask on a plane is computed."""

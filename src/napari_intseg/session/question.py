@@ -7,7 +7,7 @@ from functools import cache
 from reprlib import repr as shortened
 from typing import Any, Generic, Literal, TypedDict, TypeVar, get_type_hints
 
-from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.prompts import KnownPoint, Prompts
 from napari_intseg.core.segmenter import Segmenter, ZoomIn, missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.core.volume_segmenter import VolumeSegmenter
@@ -78,8 +78,9 @@ class Setup:
     level_set : LevelSet or None
         See `Options`.
     follow_neighbours : bool, default True
-        Whether a plane's first click starts from the object's mask on a plane beside it, and what
-        negative clicks took away on a plane is kept away by propagation on the planes beside it.
+        Whether a plane's first click starts from the object's mask on a plane beside it, what
+        negative clicks took away on a plane is kept away by propagation on the planes beside it,
+        and a negative one on a flood takes it away from round the positive click nearby.
     keep_answers : bool, default True
         Whether propagation after a correction keeps the planes that were answered before, but for
         what the correction is about; False: the planes up to the next clicked ones are done anew.
@@ -253,6 +254,8 @@ class Question:
         it; see `predict_slice`.
     others : callable or None
         Tells which pixels other objects had when the first prompt was given; see `predict_slice`.
+    known : KnownPoint or None
+        Where a click on a plane nearby says that the object is; see `guidance.clicked_nearby`.
     """
 
     setup: Setup
@@ -264,6 +267,7 @@ class Question:
     choices: tuple[tuple[int, int], ...] = ()
     keeps: bool = False
     others: Read | None = None
+    known: KnownPoint | None = None
 
     def after(self, count: int) -> "Question":
         """Return the question that was asked after the first `count` clicks."""

@@ -14,7 +14,7 @@ from weakref import ref
 
 import numpy as np
 
-from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.core.prompts import Click, KnownPoint, Prompts
 from napari_intseg.core.segmenter import BoolArray, Traits, taken
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.patch import CompactAnswer, Patch, on_window, trimmed
@@ -328,6 +328,8 @@ class PlaneState:
     others : OtherObjects or None
         Those of the plane when the first prompt was given. Answers to later prompts go on from
         that to the first, and must not change because another object does.
+    known : KnownPoint or None
+        See `Question`; as it was when the first prompt was given.
     """
 
     prompts: Prompts = field(default_factory=Prompts)
@@ -341,6 +343,7 @@ class PlaneState:
     propagated: Shown | None = None
     shown: Shown | None = None
     others: OtherObjects | None = None
+    known: KnownPoint | None = None
 
     @property
     def is_given(self) -> bool:
@@ -360,7 +363,7 @@ def question(setup: Setup, plane: Plane, state: PlaneState) -> Question:
     sees = state.others is not None and setup.others and setup.model.traits.others
     return Question(
         setup, plane, prompts, state.initial, start, state.drawn, state.choices, keeps,
-        state.others.window if state.others is not None and sees else None,
+        state.others.window if state.others is not None and sees else None, state.known,
     )  # fmt: skip
 
 
