@@ -409,10 +409,14 @@ def run_series(args: argparse.Namespace, series: "Raster", traits: "StartTraits 
     """
     import numpy as np
 
+    from napari_intseg.inference.slice_reader import check_context
     from napari_intseg.io.write import check_fits, check_times, write_labels
     from napari_intseg.models.automatic.start_model import Numbering
 
     pictures = Pictures(args, series)
+    # what means nothing to a flat image is refused as for one
+    planes_of(args, pictures.first)
+    check_context(pictures.first, int(args.neighbours))
     check_fits(args.output, pictures.first)
     check_times(args.output, len(pictures))
     model, masks_by = load(args)

@@ -162,6 +162,7 @@ def test_the_shell_starts_from_a_time_series(folder, tmp_path, capsys):
     assert "object 1: " in capsys.readouterr().out
     # refused before anything is looked for
     assert main([*words, "-o", str(tmp_path / "labels.png")]) == 2
+    assert main([*words, "--neighbours", "-o", str(tmp_path / "no.tif")]) == 2
     assert "object" not in capsys.readouterr().out
     # one time point alone is an image
     assert main([*words, "--time", "2", "-o", str(tmp_path / "one.tif")]) == 0
