@@ -1,6 +1,7 @@
 """The panel in a real window: what is in sight, what the wheel and the keys do."""
 
 import logging
+import time
 
 import imageio.v3 as imageio
 import numpy as np
@@ -27,6 +28,7 @@ from qtpy.QtWidgets import (
 
 from controls import is_in_sight, told, visible_controls
 from napari_intseg.core.segmenter import Answer, Prepared, Traits
+from napari_intseg.ui.controllers import automatic_start
 from napari_intseg.ui.controllers.model_loader import Choice
 from napari_intseg.ui.dock import SegmentWidget
 from napari_intseg.ui.layers.image_axes import camera_of
@@ -216,6 +218,12 @@ class TestWhatIsInSight:
         window = opened(picture)
         assert not window.widget.tabs.isTabVisible(1)
         assert not window.widget.action_panel.propagate.isVisible()
+        window.viewer.add_image(np.stack([picture] * 3), axis_labels=("t", "y", "x"))
+        panel = window.widget.image_panel.image
+        panel.setCurrentIndex(panel.count() - 1)
+        window.controller.new_object()
+        assert window.widget.tabs.isTabVisible(1)
+        assert window.widget.tabs.tabText(1) == "Time", "of a flat series, which is no volume"
 
     def test_the_canvas_is_fitted_again_when_the_dock_opens(self, make_napari_viewer, picture):
         viewer = make_napari_viewer(show=True)
@@ -707,6 +715,22 @@ class TestStatus:
         assert not status.cancel.isHidden()
         status.cancel.click()
         window.settle()
+        assert status.bar.isHidden()
+
+    def test_a_search_without_clicks_has_them_too(self, opened, picture, monkeypatch):
+        def find(_search, should_stop):
+            while not should_stop():
+                time.sleep(0.01)
+            return automatic_start._Found("none", np.zeros(picture.shape, int), {}, stopped=True)
+
+        monkeypatch.setattr(automatic_start, "_find", find)
+        window = opened(picture)
+        status, starts = window.widget.status_panel, window.widget.automatic_panel.starts
+        starts.start("everything")
+        assert status.doing == "Looking for objects"
+        assert not status.bar.isHidden()
+        status.cancel.click()
+        turn(lambda: not starts.is_running)
         assert status.bar.isHidden()
 
     def test_the_line_shows_three_rows_in_the_font_of_the_window(self, opened, picture):

@@ -140,12 +140,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self._keys = Keys(napari_viewer, calls, preferred_keys())
         buttons = Buttons(calls, self._keys)
         through = TimeTracking(controller)
-        self.status_panel = StatusPanel(controller, buttons, self.comparison, through)
+        self.automatic_panel, self.start_panel = AutomaticPanel(controller), StartPanel(controller)
+        self.status_panel = StatusPanel(
+            controller, buttons, self.comparison, through, self.automatic_panel.starts
+        )
         self.image_panel = ImagePanel(controller, ViewSettings(controller, self._bridge.post))
         self.model_panel = ModelPanel(controller)
         self.action_panel = ActionPanel(controller, buttons)
         self.object_panel = ObjectPanel(controller, buttons)
-        self.automatic_panel, self.start_panel = AutomaticPanel(controller), StartPanel(controller)
         self.prompt_panel = PromptPanel(controller, buttons)
         self.detail_panel = DetailPanel(controller)
         self.volume_panel = VolumePanel(controller, buttons)
@@ -280,6 +282,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
                 widget.comparison.cancel()
                 widget.queue_work.sort(False)
                 widget.review_panel.through.cancel()
+                widget.automatic_panel.starts.cancel()
 
         return {
             "new_object": controller.new_object,
@@ -415,7 +418,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _show(self) -> None:
         controller, panel = self.controller, self.image_panel
-        self.tabs.setTabVisible(1, is_volume(controller) or panel_has_times(controller))
+        has_planes = is_volume(controller)
+        self.tabs.setTabVisible(1, has_planes or panel_has_times(controller))
+        # flat images over time have no volume
+        title = tr("Volume") if has_planes else tr("Time")
+        if title != self.tabs.tabText(1):
+            self.tabs.setTabText(1, title)
         told = tr("Image and model")
         if not self.header.isExpanded() and controller.image is not None:
             contrast = panel.contrast.currentText()

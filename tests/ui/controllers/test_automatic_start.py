@@ -191,14 +191,14 @@ def test_the_panel_runs_a_file_and_shows_a_table(qtbot, controller, pump, net, s
     panel = AutomaticPanel(controller)
     qtbot.addWidget(panel)
     assert not panel.run.isEnabled()
+    assert panel.model.currentText() == "everything", "which needs no weights"
     controller.choose_image(controller.viewer.add_image(squares))
     assert panel.run.isEnabled()
     assert panel.table.isHidden()
     panel.add(net)
     panel.run.click()
-    assert not panel.cancel.isHidden()
+    assert not panel.run.isEnabled(), "one at a time; the status line has Cancel"
     pump.until(lambda: not panel.starts.is_running)
-    assert panel.cancel.isHidden()
+    assert panel.run.isEnabled()
     assert panel.table.rowCount() == len(panel.starts.found) > 0
     assert panel.table.item(0, 1).text() == "cell"
-    assert panel.model.findText("everything") >= 0

@@ -172,7 +172,6 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.run.setToolTip(
             tr("Add a layer with what the model finds; take objects from it below.")
         )
-        self.cancel = QPushButton(tr("Cancel"))
         self.table = QTableWidget(0, 3)
         self.table.setAccessibleName(tr("Objects"))
         self.table.setHorizontalHeaderLabels([tr("label"), tr("name"), tr("size")])
@@ -181,22 +180,16 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.table.setVisible(False)
         # by identity: `starts` makes a new tuple for each run
         self._listed: tuple[FoundObject, ...] = self.starts.found
-        side = QWidget()
-        row = QHBoxLayout(side)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.run, 1)
-        row.addWidget(self.cancel)
         layout = form(self)
         layout.addRow(tr("Model"), self.model)
         layout.addRow(tr("Words"), self.texts)
         layout.addRow(self.every)
-        layout.addRow(side)
+        layout.addRow(self.run)
         layout.addRow(self.table)
         self._fill()
         # not `currentIndexChanged`: filling the list must not open a dialog
         self.model.activated.connect(self._picked)
         self.run.clicked.connect(self._find)
-        self.cancel.clicked.connect(self.starts.cancel)
         controller.signals.changed.connect(self._show)
         self._show()
 
@@ -211,7 +204,8 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _fill(self) -> None:
         from napari_intseg.models.automatic.open_model import names_here
 
-        for name in names_here():
+        # first the one that needs no weights: a person's first press of the button finds something
+        for name in sorted(names_here(), key=lambda one: one != "everything"):
             self.model.addItem(name, name)
         self.model.addItem(tr("Choose a file …"), _FILE)
         self.model.addItem(tr("Choose a folder …"), _FOLDER)
@@ -244,7 +238,6 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
     def _show(self) -> None:
         running = self.starts.is_running
         self.run.setEnabled(not running and self._controller.image is not None)
-        self.cancel.setVisible(running)
         self.every.setVisible(is_volume(self._controller))
         found = self.starts.found
         # every answer to a click is a change; filling is slow

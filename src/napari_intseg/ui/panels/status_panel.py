@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from napari_intseg.ui.compare.controller import Comparison
+from napari_intseg.ui.controllers.automatic_start import AutomaticStart
 from napari_intseg.ui.controllers.review import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, counted, joined, to_translate
@@ -50,6 +51,8 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         Its work can be cancelled here too.
     through : TimeTracking
         So can following through time.
+    starts : AutomaticStart
+        And a model that looks for objects without clicks.
 
     Attributes
     ----------
@@ -65,9 +68,11 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         buttons: Buttons,
         comparison: Comparison,
         through: TimeTracking,
+        starts: AutomaticStart,
     ) -> None:
         super().__init__()
-        self._controller, self._comparison, self._through = controller, comparison, through
+        self._controller, self._comparison = controller, comparison
+        self._through, self._starts = through, starts
         self.line = QLabel()
         self.line.setWordWrap(True)
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -135,6 +140,7 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
                 tr("Answering in 3-D"),
             ),
             (controller.searching.is_running, tr("Looking for more")),
+            (self._starts.is_running, tr("Looking for objects")),
             (self._through.is_running, tr("Following through time")),
             (self._through.linking.is_running, tr("Linking through time")),
             (self._comparison.is_keeping, tr("Keeping on all planes")),

@@ -1318,6 +1318,11 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <translation>Suche</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Looking for objects</source>
+      <translation>Objekte werden gesucht</translation>
+    </message>
+    <message>
       <location filename="../controllers/automatic_start.py" />
       <source>Looking for objects with {name} …</source>
       <translation>Objekte werden mit {name} gesucht …</translation>
@@ -2731,6 +2736,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../dock.py" />
       <source>This object</source>
       <translation>Dieses Objekt</translation>
+    </message>
+    <message>
+      <location filename="../dock.py" />
+      <source>Time</source>
+      <translation>Zeit</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />

@@ -1317,6 +1317,11 @@ are mixed: as displayed.</source>
       <translation>查找更多</translation>
     </message>
     <message>
+      <location filename="../panels/status_panel.py" />
+      <source>Looking for objects</source>
+      <translation>正在查找对象</translation>
+    </message>
+    <message>
       <location filename="../controllers/automatic_start.py" />
       <source>Looking for objects with {name} …</source>
       <translation>正在用 {name} 查找对象…</translation>
@@ -2730,6 +2735,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../dock.py" />
       <source>This object</source>
       <translation>当前对象</translation>
+    </message>
+    <message>
+      <location filename="../dock.py" />
+      <source>Time</source>
+      <translation>时间</translation>
     </message>
     <message>
       <location filename="../controllers/object_actions.py" />
