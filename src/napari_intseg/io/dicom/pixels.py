@@ -467,7 +467,7 @@ def _images(
         if errors is None:
             raise
         # one by one only where each says where it ends: others would be read from a wrong place
-        if header.frames == 1 or not (is_for_decoder(header) or header.syntax == _RLE):
+        if header.frames == 1 or not _has_all_frames(header):
             errors.update(dict.fromkeys(numbers, err))
             return {}
     found = {}
@@ -477,6 +477,18 @@ def _images(
         except FileError as err:
             errors[number] = err
     return found
+
+
+def _has_all_frames(header: Header) -> bool:
+    """Whether a file holds as many frames as it says, each compressed on its own."""
+    if not (is_for_decoder(header) or header.syntax == _RLE):
+        return False
+    try:
+        cut_frame(header, header.frames - 1, _IMAGE_TAGS)
+    except Exception:
+        # cut off, or no such frame: pydicom has many errors for it
+        return False
+    return True
 
 
 def decode(
