@@ -61,3 +61,18 @@ def test_a_stretched_view_covers_the_range():
     assert out.min() < 0.05
     assert out.max() > 0.95
     assert np.isfinite(stretch(np.zeros_like(image), np.random.default_rng(1))).all()
+
+
+@pytest.mark.parametrize("grid", [1.0, 0.5])
+def test_filtered_noise_leaves_the_object_where_it_was(grid):
+    disc = grey(0.3, 128)
+    rows, cols = np.mgrid[:128, :128]
+    disc[(rows - 64) ** 2 + (cols - 64) ** 2 < 40**2] = 0.7
+    colour = disc * np.float32([1.0, 0.8, 0.6])
+    for image in (disc, colour):
+        noisy, filtered = (
+            expose(image, Sensor(30, grid=grid, denoised=d), np.random.default_rng(0))
+            for d in (False, True)
+        )
+        assert filtered.shape == image.shape
+        assert abs(filtered - image).mean() < 0.75 * abs(noisy - image).mean()

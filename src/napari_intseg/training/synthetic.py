@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray
 from napari_intseg.inference.contour import outline
+from napari_intseg.inference.slice_appearance import denoised, noise_level
 from napari_intseg.training.sources import Picture, PictureSource, Task, make_picture
 
 
@@ -36,6 +37,8 @@ class Sensor:
         Standard deviation of a smoothing of the noisy image, in pixels of the detector.
     smooth : bool, default False
         Whether it is enlarged with cubic splines and not linearly.
+    denoised : bool, default False
+        Whether its noise is filtered on its own grid, as that of slices is for models.
     """
 
     photons: float
@@ -44,6 +47,7 @@ class Sensor:
     contrast: float = 1.0
     blur_px: float = 0.0
     smooth: bool = False
+    denoised: bool = False
 
 
 def expose(image: FloatArray, sensor: Sensor, rng: Generator) -> FloatArray:
@@ -68,6 +72,10 @@ def expose(image: FloatArray, sensor: Sensor, rng: Generator) -> FloatArray:
     )
     if sensor.blur_px > 0:
         seen = cv2.GaussianBlur(seen, (0, 0), sensor.blur_px).reshape(seen.shape)
+    if sensor.denoised:
+        shown = np.asarray(np.clip(seen, 0, 1), np.float32)
+        level = noise_level(shown.mean(2))
+        seen = denoised(shown[..., 0], level)[..., None] if is_grey else denoised(shown, level)
     seen = _resize(seen, (w, h), cv2.INTER_CUBIC if sensor.smooth else cv2.INTER_LINEAR)
     return np.asarray(np.repeat(seen, 3, 2) if is_grey else seen, np.float32)
 
@@ -99,6 +107,8 @@ def draw_sensor(rng: Generator) -> Sensor:
         contrast=contrast,
         blur_px=float(rng.uniform(0.3, 1.0)) if rng.random() < 0.3 else 0.0,
         smooth=bool(rng.random() < 0.3),
+        # half, since noise that is taken for detail stays
+        denoised=bool(rng.random() < 0.5),
     )
 
 

@@ -52,7 +52,8 @@ def _invert(x: FloatArray, rng: Generator) -> Array:  # noqa: ARG001
 
 
 def _blur(x: FloatArray, rng: Generator) -> Array:
-    return np.asarray(cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 2.0)))
+    # evenly in the logarithm; 2 px of a slice of 100 are 4 px of a view of 192
+    return np.asarray(cv2.GaussianBlur(x, (0, 0), 0.4 * 10 ** rng.uniform(0, 1)))
 
 
 def _noise(x: FloatArray, rng: Generator) -> Array:
@@ -130,7 +131,8 @@ def _sensor(x: FloatArray, rng: Generator) -> Array:
 def _compress(x: FloatArray, rng: Generator) -> Array:
     """JPEG, of an image that is enlarged afterwards or not."""
     h, w = x.shape[:2]
-    factor = rng.uniform(0.4, 1.0) if rng.random() < 0.5 else 1.0
+    # the blocks of a slice of 100 pixels are fourfold in a view
+    factor = rng.uniform(0.2, 1.0) if rng.random() < 0.7 else 1.0
     small = cv2.resize(x, (int(w * factor), int(h * factor)), interpolation=cv2.INTER_AREA)
     values = np.asarray(np.rint(np.clip(small, 0, 1) * 255), np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(5, 50))]
@@ -158,7 +160,7 @@ STEPS: tuple[tuple[Callable[[FloatArray, Generator], Array], float, float], ...]
     (_noise, 0.15, 0.15),
     (_speckle, 0.02, 0.06),
     (_sensor, 0.12, 0.40),
-    (_compress, 0.08, 0.06),
+    (_compress, 0.08, 0.12),
 )
 
 
