@@ -65,6 +65,19 @@ def _matlab(folder: Path, rng: np.random.Generator) -> Path:
     return folder / "i.mat"
 
 
+def _video(folder: Path, rng: np.random.Generator) -> Path:
+    import av
+
+    with av.open(str(folder / "i.mp4"), "w") as file:
+        stream = file.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for _ in range(3):
+            picture = rng.integers(0, 255, (32, 48, 3), np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode())
+    return folder / "i.mp4"
+
+
 def _zarr(version: str) -> Callable[[Path, np.random.Generator], Path]:
     def make(folder: Path, rng: np.random.Generator) -> Path:
         path = folder / f"{version}.zarr"
@@ -199,6 +212,7 @@ MAKERS: dict[str, Callable[[Path, np.random.Generator], Path]] = {
     },
     **{e: _picture(e) for e in (".png", ".jpg", ".jpeg", ".bmp", ".gif")},
     ".mat": _matlab,
+    ".mp4": _video,
     ".zarr": _zarr("0.4"),
     "0.5.zarr": _zarr("0.5"),
     "z.tif": _packed_tiff,
