@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,8 @@ from napari_intseg.io.raster import (
 )
 from napari_intseg.io.source import FileVolume, Source, ZarrScale
 from napari_intseg.io.suffixes import remark
-from napari_intseg.io.units import factors_mm, finite, mm_per_unit, seconds_per_unit
-from napari_intseg.io.zarr_store import (
-    MOST_LEVELS,
-    has_pieces,
-    left_out,
-    member,
-    open_zarr,
-    wrong,
-)
+from napari_intseg.io.units import factors_mm, mm_per_unit, seconds_per_unit
+from napari_intseg.io.zarr_store import MOST_LEVELS, has_pieces, wrong
 
 MARKS = (".zgroup", ".zattrs", ".zarray", "zarr.json")
 """One of these files is in every folder that is a zarr."""
@@ -136,15 +130,26 @@ def stored_labels(path: Path) -> dict[str, Raster]:
     if not is_zarr(path / "labels"):
         return {}
     found = {}
-    with left_out(path, "labels"):
+    with _left_out(path, "labels"):
         attributes = dict(open_zarr(path / "labels").attrs)
         names = attributes.get("ome", attributes).get("labels") or []
         if not isinstance(names, list):
             raise wrong(path / "labels", "a list of labels", repr(names)[:80])
         for name in map(str, names[:_MOST_LABELS]):
-            with left_out(path, f"labels {name!r}"):
+            with _left_out(path, f"labels {name!r}"):
                 found[name] = read_ome_zarr(data_file(path / "labels", name))
     return found
+
+
+@contextmanager
+def _left_out(path: Path, what: str) -> Iterator[None]:
+    """Tell that a part of an image is left out if it cannot be read."""
+    try:
+        yield
+    except Exception as err:
+        # zarr has many errors for what is damaged or not there; all mean the same to a person
+        reason = " ".join(str(err).split())[:600] or type(err).__name__
+        remark(path, f"{what} left out: {reason}")
 
 
 def _levels(node: Any, about: Multiscale, path: Path) -> list[Any]:
@@ -152,7 +157,7 @@ def _levels(node: Any, about: Multiscale, path: Path) -> list[Any]:
     first = _shown(member(node, about.paths[0], path), path)
     levels = [first]
     for name in about.paths[1:]:
-        with left_out(path, f"level {name!r}"):
+        with _left_out(path, f"level {name!r}"):
             level = _shown(member(node, name, path), path)
             fits = level.ndim == first.ndim and level.dtype == first.dtype
             if not fits or any(a > b for a, b in zip(level.shape, levels[-1].shape, strict=True)):
@@ -233,7 +238,7 @@ def _after(
         if kind == "identity":
             continue
         told = transform.get(kind, ()) if kind in ("scale", "translation") else ()
-        numbers = [finite(n) for n in told]
+        numbers = [_number(n) for n in told]
         if len(numbers) != len(scale) or not all(math.isfinite(n) for n in numbers):
             raise FileError(
                 f"transformation is not understood: expected a scale or translation of "
@@ -306,7 +311,7 @@ def _nodes(path: Path) -> list[Path]:
 
 def _is_image(path: Path, group: Path) -> bool:
     found = False
-    with left_out(group, f"{path.relative_to(group).as_posix()!r}"):
+    with _left_out(group, f"{path.relative_to(group).as_posix()!r}"):
         node = open_zarr(path)
         attributes = dict(node.attrs)
         found = not hasattr(node, "dtype") and "multiscales" in attributes.get("ome", attributes)
@@ -317,13 +322,52 @@ def _channel(told: Mapping[str, Any]) -> Channel:
     """Return what is told of a channel; any part of it may be null."""
     window = told.get("window")
     ends = window if isinstance(window, Mapping) else {}
-    low, high = (finite(ends.get(end)) for end in ("start", "end"))
+    low, high = (_number(ends.get(end)) for end in ("start", "end"))
     colour = str(told.get("color") or "").lstrip("#")
     return Channel(
         str(told.get("label") or ""),
         f"#{colour[:6]}" if re.fullmatch(r"[0-9a-fA-F]{6,8}", colour) else "",
         (low, high) if low < high else None,
     )
+
+
+def _number(value: Any) -> float:
+    """Return a number; not a number where it is none, so that nothing is less or more."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return math.nan
+    return found if math.isfinite(found) else math.nan
+
+
+def open_zarr(path: Path) -> Any:
+    """Open a group or an array to be read.
+
+    Raises
+    ------
+    FileError
+        If its metadata ask for a codec that is not in `zarr_store.CODECS`, or for sizes that
+        cannot be.
+    MissingExtraError
+        If zarr is not installed.
+    """
+    zarr = lazy_extra("zarr")
+    from napari_intseg.io.zarr_checked import CheckedStore
+
+    # what is consolidated describes arrays a second time, also those that nobody asked for: one of
+    # an unknown codec would refuse all
+    return zarr.open(CheckedStore(path), mode="r", use_consolidated=False)
+
+
+def member(node: Any, name: str, path: Path) -> Any:
+    """Return an array of a group by the name that its metadata give, which stays in the group."""
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or not {"..", "."}.isdisjoint(parts):
+        raise wrong(path, "arrays in the folder of the image", name)
+    try:
+        return node[name]
+    except KeyError as err:
+        raise wrong(path, f"an array {name!r}, as its metadata say", "none") from err
 
 
 VERSIONS = ("0.4", "0.5")

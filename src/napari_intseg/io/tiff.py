@@ -42,7 +42,7 @@ from napari_intseg.io.raster import (
 )
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
 from napari_intseg.io.suffixes import remark
-from napari_intseg.io.units import PIXEL, factors_mm, finite, seconds_per_unit
+from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
 
 # ResolutionUnit of TIFF 6.0, and two that others have added
 _TIFF_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "um"}
@@ -199,8 +199,15 @@ def _size_um(file: tifffile.TiffFile) -> float:
 
 def _length(value: Any) -> float:
     """Return a length without its sign, as ImageJ takes it; 0 where there is none."""
-    number = abs(finite(value))
-    return 0.0 if math.isnan(number) else number
+    number = abs(_real(value))
+    return number if math.isfinite(number) else 0.0
+
+
+def _real(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _ome_channels(pixels: ET.Element) -> tuple[Channel, ...]:
@@ -498,7 +505,7 @@ def _calibrated(arrays: list[Any], about: Mapping[str, Any], path: Path) -> list
     function = about.get("cf", _NO_FUNCTION)
     if function == _NO_FUNCTION or arrays[0].dtype.kind != "u":
         return arrays
-    first, by = (finite(about.get(name)) for name in ("c0", "c1"))
+    first, by = (_real(about.get(name)) for name in ("c0", "c1"))
     if function != _STRAIGHT_LINE or not (math.isfinite(first) and by and math.isfinite(by)):
         remark(path, "ImageJ's calibration of its values is no straight line; they are as stored")
         return arrays

@@ -1,6 +1,5 @@
 """Words for units of length and time, as files and viewers write them; all readers ask here."""
 
-import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -202,12 +201,3 @@ def metaimage_units(path: Path) -> SpaceUnits:
     found = _DISTANCE.search(head)
     word = found[1].decode("latin-1") if found else "?"
     return SpaceUnits() if word == "?" else SpaceUnits((word,) * 3)
-
-
-def finite(value: object) -> float:
-    """Return what a header tells as a number; NaN where it is none, or not finite."""
-    try:
-        found = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return math.nan
-    return found if math.isfinite(found) else math.nan

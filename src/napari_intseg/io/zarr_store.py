@@ -10,7 +10,6 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ import numpy as np
 
 from napari_intseg.core.files import parse_json
 from napari_intseg.errors import FileError
-from napari_intseg.io.file_checks import data_file, lazy_extra
-from napari_intseg.io.suffixes import remark
+from napari_intseg.io.file_checks import data_file
 
 # what may be unpacked without a look: 64 MB, of deflated bytes fewer than 64 kB
 _HARMLESS_BYTES = 1 << 26
@@ -393,44 +391,3 @@ def wrong(path: Path, rule: str, got: str) -> FileError:
         f"file cannot be read: expected {rule}, got {got!r} in {str(path)!r}. Write the image "
         "again with such."
     )
-
-
-def open_zarr(path: Path) -> Any:
-    """Open a group or an array to be read.
-
-    Raises
-    ------
-    FileError
-        If its metadata ask for a codec that is not in `CODECS`, or for sizes that
-        cannot be.
-    MissingExtraError
-        If zarr is not installed.
-    """
-    zarr = lazy_extra("zarr")
-    from napari_intseg.io.zarr_checked import CheckedStore
-
-    # what is consolidated describes arrays a second time, also those that nobody asked for: one of
-    # an unknown codec would refuse all
-    return zarr.open(CheckedStore(path), mode="r", use_consolidated=False)
-
-
-def member(node: Any, name: str, path: Path) -> Any:
-    """Return an array of a group by the name that its metadata give, which stays in the group."""
-    parts = name.split("/")
-    if name.startswith("/") or "\\" in name or not {"..", "."}.isdisjoint(parts):
-        raise wrong(path, "arrays in the folder of the image", name)
-    try:
-        return node[name]
-    except KeyError as err:
-        raise wrong(path, f"an array {name!r}, as its metadata say", "none") from err
-
-
-@contextmanager
-def left_out(path: Path, what: str) -> Iterator[None]:
-    """Tell that a part of an image is left out if it cannot be read."""
-    try:
-        yield
-    except Exception as err:
-        # zarr has many errors for what is damaged or not there; all mean the same to a person
-        reason = " ".join(str(err).split())[:600] or type(err).__name__
-        remark(path, f"{what} left out: {reason}")
