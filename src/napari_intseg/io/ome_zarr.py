@@ -2,9 +2,7 @@
 
 import json
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +20,16 @@ from napari_intseg.io.raster import (
     Channel,
     OnDisk,
     Raster,
+    finite,
     guessed_axes,
-    hex_colour,
     in_pieces,
     known_axes,
+    label_words,
+    omero_channel,
     ordered,
 )
 from napari_intseg.io.source import FileVolume, Source, ZarrScale
-from napari_intseg.io.suffixes import remark
+from napari_intseg.io.suffixes import left_out, remark
 from napari_intseg.io.units import factors_mm, mm_per_unit, seconds_per_unit
 from napari_intseg.io.zarr_store import MOST_LEVELS, has_pieces, wrong
 
@@ -130,26 +130,15 @@ def stored_labels(path: Path) -> dict[str, Raster]:
     if not is_zarr(path / "labels"):
         return {}
     found = {}
-    with _left_out(path, "labels"):
+    with left_out(path, "labels"):
         attributes = dict(open_zarr(path / "labels").attrs)
         names = attributes.get("ome", attributes).get("labels") or []
         if not isinstance(names, list):
             raise wrong(path / "labels", "a list of labels", repr(names)[:80])
         for name in map(str, names[:_MOST_LABELS]):
-            with _left_out(path, f"labels {name!r}"):
+            with left_out(path, f"labels {name!r}"):
                 found[name] = read_ome_zarr(data_file(path / "labels", name))
     return found
-
-
-@contextmanager
-def _left_out(path: Path, what: str) -> Iterator[None]:
-    """Tell that a part of an image is left out if it cannot be read."""
-    try:
-        yield
-    except Exception as err:
-        # zarr has many errors for what is damaged or not there; all mean the same to a person
-        reason = " ".join(str(err).split())[:600] or type(err).__name__
-        remark(path, f"{what} left out: {reason}")
 
 
 def _levels(node: Any, about: Multiscale, path: Path) -> list[Any]:
@@ -157,7 +146,7 @@ def _levels(node: Any, about: Multiscale, path: Path) -> list[Any]:
     first = _shown(member(node, about.paths[0], path), path)
     levels = [first]
     for name in about.paths[1:]:
-        with _left_out(path, f"level {name!r}"):
+        with left_out(path, f"level {name!r}"):
             level = _shown(member(node, name, path), path)
             fits = level.ndim == first.ndim and level.dtype == first.dtype
             if not fits or any(a > b for a, b in zip(level.shape, levels[-1].shape, strict=True)):
@@ -201,32 +190,12 @@ def multiscale_of(attributes: Mapping[str, Any], path: Path) -> Multiscale:
         tuple(str(d["path"]) for d in datasets),
         tuple(scale),
         tuple(translation),
-        tuple(_channel(c if isinstance(c, Mapping) else {}) for c in channels)
+        tuple(omero_channel(c if isinstance(c, Mapping) else {}) for c in channels)
         if isinstance(channels, list)
         else (),
         "image-label" in about,
-        *_told_of_labels(about.get("image-label")),
+        *label_words(about.get("image-label")),
     )
-
-
-def _told_of_labels(about: Any) -> tuple[dict[int, str], dict[int, str]]:
-    """Return names and colours of labels; what is not as the format has it is passed over."""
-    names: dict[int, str] = {}
-    colours: dict[int, str] = {}
-    about = about if isinstance(about, Mapping) else {}
-    for key in ("properties", "colors"):
-        entries = about.get(key)
-        for entry in entries if isinstance(entries, list) else ():
-            label = entry.get("label-value") if isinstance(entry, Mapping) else None
-            if not isinstance(label, int) or label <= 0:
-                continue
-            # the format leaves open what properties are called
-            if key == "properties" and isinstance(entry.get("name"), str):
-                names[label] = entry["name"]
-            parts = entry.get("rgba")
-            if key == "colors" and isinstance(parts, list) and (c := hex_colour(parts, 255.0)):
-                colours[label] = c
-    return names, colours
 
 
 def _after(
@@ -238,7 +207,7 @@ def _after(
         if kind == "identity":
             continue
         told = transform.get(kind, ()) if kind in ("scale", "translation") else ()
-        numbers = [_number(n) for n in told]
+        numbers = [finite(n) for n in told]
         if len(numbers) != len(scale) or not all(math.isfinite(n) for n in numbers):
             raise FileError(
                 f"transformation is not understood: expected a scale or translation of "
@@ -311,33 +280,11 @@ def _nodes(path: Path) -> list[Path]:
 
 def _is_image(path: Path, group: Path) -> bool:
     found = False
-    with _left_out(group, f"{path.relative_to(group).as_posix()!r}"):
+    with left_out(group, f"{path.relative_to(group).as_posix()!r}"):
         node = open_zarr(path)
         attributes = dict(node.attrs)
         found = not hasattr(node, "dtype") and "multiscales" in attributes.get("ome", attributes)
     return found
-
-
-def _channel(told: Mapping[str, Any]) -> Channel:
-    """Return what is told of a channel; any part of it may be null."""
-    window = told.get("window")
-    ends = window if isinstance(window, Mapping) else {}
-    low, high = (_number(ends.get(end)) for end in ("start", "end"))
-    colour = str(told.get("color") or "").lstrip("#")
-    return Channel(
-        str(told.get("label") or ""),
-        f"#{colour[:6]}" if re.fullmatch(r"[0-9a-fA-F]{6,8}", colour) else "",
-        (low, high) if low < high else None,
-    )
-
-
-def _number(value: Any) -> float:
-    """Return a number; not a number where it is none, so that nothing is less or more."""
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        return math.nan
-    return found if math.isfinite(found) else math.nan
 
 
 def open_zarr(path: Path) -> Any:

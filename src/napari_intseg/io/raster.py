@@ -4,6 +4,7 @@ Arrays on disk are read piece by piece, when they are indexed.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -322,6 +323,48 @@ def ordered(data: Any, axes: str) -> tuple[Any, str]:
     if wanted != list(range(len(axes))):
         data = data.transpose(wanted)
     return data, "".join(axes[i] for i in wanted)
+
+
+def omero_channel(told: Mapping[str, Any]) -> Channel:
+    """Return what OME-Zarr tells of a channel; any part of it may be null."""
+    window = told.get("window")
+    ends = window if isinstance(window, Mapping) else {}
+    low, high = (finite(ends.get(end)) for end in ("start", "end"))
+    colour = str(told.get("color") or "").lstrip("#")
+    return Channel(
+        str(told.get("label") or ""),
+        f"#{colour[:6]}" if re.fullmatch(r"[0-9a-fA-F]{6,8}", colour) else "",
+        (low, high) if low < high else None,
+    )
+
+
+def finite(value: Any) -> float:
+    """Return a number; not a number where it is none, so that nothing is less or more."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return math.nan
+    return found if math.isfinite(found) else math.nan
+
+
+def label_words(about: Any) -> tuple[dict[int, str], dict[int, str]]:
+    """Return names and colours of labels in OME-Zarr; what is not as it should be is left out."""
+    names: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    about = about if isinstance(about, Mapping) else {}
+    for key in ("properties", "colors"):
+        entries = about.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            label = entry.get("label-value") if isinstance(entry, Mapping) else None
+            if not isinstance(label, int) or label <= 0:
+                continue
+            # the format leaves open what properties are called
+            if key == "properties" and isinstance(entry.get("name"), str):
+                names[label] = entry["name"]
+            parts = entry.get("rgba")
+            if key == "colors" and isinstance(parts, list) and (c := hex_colour(parts, 255.0)):
+                colours[label] = c
+    return names, colours
 
 
 # names of axes by which tifffile says that nothing is known of them

@@ -2,6 +2,8 @@
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -110,3 +112,14 @@ def remark(path: Path, text: str) -> None:
     while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE:
         frame, level = frame.f_back, level + 1
     warnings.warn(FileWarning(f"{path.name!r}: {text}"), stacklevel=level)
+
+
+@contextmanager
+def left_out(path: Path, what: str) -> Iterator[None]:
+    """Tell that a part of an image is left out if it cannot be read."""
+    try:
+        yield
+    except Exception as err:
+        # libraries have many errors for what is damaged or gone; all mean the same to a person
+        reason = " ".join(str(err).split())[:600] or type(err).__name__
+        remark(path, f"{what} left out: {reason}")
