@@ -205,7 +205,12 @@ def test_every_name_keeps_the_contract_and_is_evaluated(
     is_evaluated(model, name, one_picture(name), monkeypatch)
     if name in FULL:
         return  # the rest of the contract, and more, runs on it above
-    one = type(name, (Contract,), {"model_name": name, "shape": image_for(name)[1].shape})()
+    # EdgeTAM's deep encoder with random weights enlarges what is rounded: .077 where AMX computes
+    # bfloat16, below .05 elsewhere
+    rounding = {"half_tolerance": 0.1} if name == "edgetam" else {}
+    one = type(
+        name, (Contract,), {"model_name": name, "shape": image_for(name)[1].shape, **rounding}
+    )()
     for promise in PROMISED:
         getattr(one, promise)()
     for precision in ("float32", "bfloat16"):

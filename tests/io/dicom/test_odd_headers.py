@@ -63,6 +63,7 @@ def test_sizes_of_pixels_are_told_where_they_are_not_those_in_the_patient(tmp_pa
     assert volume.spacing[1:] == pytest.approx(spacing)
 
 
+@pytest.mark.filterwarnings("ignore:.*pixels have no size")
 @pytest.mark.parametrize("sign", ["u2", "i2"])
 @pytest.mark.parametrize("below", [0, 2, 4])
 def test_values_that_begin_at_a_higher_bit_are_shifted_down(tmp_path, dicom, rng, sign, below):
@@ -74,6 +75,7 @@ def test_values_that_begin_at_a_higher_bit_are_shifted_down(tmp_path, dicom, rng
     np.testing.assert_array_equal(read_volume(path).data[0], values)
 
 
+@pytest.mark.filterwarnings("ignore:.*pixels have no size")
 def test_a_highest_bit_that_the_values_contradict_does_not_count(tmp_path, dicom, rng):
     values = rng.integers(0, 4096, (5, 7)).astype("u2")
     data = dicom.put_pixels(dicom.fresh(Modality="MR", BitsStored=12), values)

@@ -49,8 +49,8 @@ def test_outlines_are_switched_on_and_off():
 
 
 def test_the_window_says_how_labels_are_shown(controller, said, squares):
-    object_actions.toggle_outlines(controller)  # there are none yet
-    assert not said.failures
+    object_actions.toggle_outlines(controller)
+    assert said.failures == ["There is no object yet. Press New object, then click."]
     controller.choose_image(controller.viewer.add_image(squares))
     controller.new_object()
     object_actions.toggle_outlines(controller)
