@@ -62,7 +62,8 @@ class Window:
         self.viewer = viewer
         self.dock, self.widget = viewer.window.add_plugin_dock_widget(PLUGIN)
         self.controller = self.widget.controller
-        turn(lambda: self.controller.loader.model is not None)
+        # PyTorch is imported along, which a busy machine takes long for
+        turn(lambda: self.controller.loader.model is not None, 240.0)
 
     @property
     def canvas(self) -> Any:

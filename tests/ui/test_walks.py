@@ -9,6 +9,7 @@ import tifffile
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
+from made_series import discs, series
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array
 from napari_intseg.ui.controllers.model_loader import Choice
@@ -155,3 +156,40 @@ def test_the_ct_guide(opened, save_as, tmp_path):
     np.testing.assert_allclose(
         again.data_to_world((3, 7, 9)), window.controller.image.data_to_world((3, 7, 9)), rtol=1e-5
     )
+
+
+def test_a_time_series_to_tracks_opened_again(opened, save_as, tmp_path):
+    cells, _ = series()
+    tifffile.imwrite(
+        tmp_path / "cells.tif", (cells > 0).astype(np.uint8) * 200, imagej=True,
+        resolution=(2, 2), metadata={"axes": "TYX", "unit": "micron"},
+    )  # fmt: skip
+    window = opened(tmp_path / "cells.tif")
+    for time in range(len(cells)):
+        show_plane(window, time)
+        there = discs(time)
+        for name in ("m", "d1", "d2"):
+            if name not in there:
+                continue
+            window.press(Qt.Key.Key_N)
+            window.click(world(window, (time, *there[name][:2])))
+            window.settle()
+    window.widget.tabs.setCurrentIndex(1)
+    window.widget.review_panel.link.click()
+    turn(lambda: not window.widget.review_panel.through.linking.is_running)
+    window.settle()
+    labels = np.asarray(window.labels)
+    whole = labels[0].max()
+    assert [np.unique(frame[frame > 0]).tolist() for frame in labels[:3]] == [[whole]] * 3
+    daughters = np.unique(labels[3][labels[3] > 0]).tolist()
+    assert len(daughters) == 2
+
+    path = save_as("01_RES")
+    window.widget.tabs.setCurrentIndex(3)
+    window.widget.export_panel.export.click()
+    turn(lambda: "Wrote 01_RES" in window.widget.status_panel.message)
+    assert "neither the spacing nor the place" in window.widget.status_panel.message
+    again, tracks = window.viewer.open(str(path), plugin="napari-intseg")
+    np.testing.assert_array_equal(np.asarray(again.data), labels)
+    assert tracks.graph == {one: [whole] for one in daughters}
+    assert len(tracks.data) == 3 + 2 * 3

@@ -586,20 +586,18 @@ def _about(path: Path | None) -> Multiscale | None:
     return multiscale_of(attributes, path)
 
 
-def _stated(like: Volume) -> ZarrScale:
-    """Return scale and translation in the words of the format.
+def check_directions(like: Volume) -> None:
+    """Check that the format can hold how an image's axes lie.
 
     Raises
     ------
     FileError
-        If they do not say it all.
+        If they are turned, flipped or sheared.
     """
     source = like.source if isinstance(like, FileVolume) else None
     if source and source.zarr:
-        return source.zarr
-    n = like.ndim
-    unit = _UNITS[source.unit if source else "mm"]
-    mm = mm_per_unit(unit) or 1.0
+        return
+    n, mm = like.ndim, mm_per_unit(_UNITS[source.unit if source else "mm"]) or 1.0
     matrix = like.affine[2::-1][3 - n :, 3 - n : 3]
     if np.abs(matrix - np.diag(spacing_of(like.affine)[3 - n :])).max() > _FLAT_MM * mm:
         raise FileError(
@@ -607,6 +605,17 @@ def _stated(like: Volume) -> ZarrScale:
             f"which are none but the scanner's own, got {matrix.round(4).tolist()!r}. Write "
             ".nii.gz, .nrrd, .mha or .h5 instead."
         )
+
+
+def _stated(like: Volume) -> ZarrScale:
+    """Return scale and translation in the words of the format, once its directions are checked."""
+    check_directions(like)
+    source = like.source if isinstance(like, FileVolume) else None
+    if source and source.zarr:
+        return source.zarr
+    n = like.ndim
+    unit = _UNITS[source.unit if source else "mm"]
+    mm = mm_per_unit(unit) or 1.0
     start = like.affine[2::-1, 3][3 - n :]
     return ZarrScale(
         "0.4",

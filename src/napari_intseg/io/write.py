@@ -21,6 +21,7 @@ from napari_intseg.io.dicom.seg import PRODUCT, write_dicom_seg
 from napari_intseg.io.hdf5 import write_hdf5
 from napari_intseg.io.itk import check_name, write_itk
 from napari_intseg.io.ome_zarr import (
+    check_directions,
     check_zarr,
     create_tiled,
     enlist,
@@ -30,6 +31,7 @@ from napari_intseg.io.ome_zarr import (
 )
 from napari_intseg.io.output_files import SUFFIX, check_apart, files_of
 from napari_intseg.io.pictures import write_png
+from napari_intseg.io.source import check_perpendicular
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
 
@@ -106,6 +108,27 @@ def check_fits(path: str | Path, like: Volume) -> None:
     check_apart(path, *files_of(like))
     if KINDS.get(ending_of(Path(path)) or "") in _DICOM:
         origin_of(like)
+
+
+def holds_directions(ending: str, like: Volume) -> bool:
+    """Whether `write_labels` finds room in a format for how an image's axes lie.
+
+    Parameters
+    ----------
+    ending : str
+        One of `WRITABLE`.
+    like : Volume
+        The image; its values are not read.
+    """
+    kind = KINDS[ending]
+    try:
+        if kind == "zarr":
+            check_directions(like)
+        elif kind == "tiff":
+            check_perpendicular(like.affine, like.ndim)
+    except FileError:
+        return False
+    return True
 
 
 def write_labels(  # noqa: PLR0913 - what a file of labels is to say, in one call

@@ -18,7 +18,12 @@ from napari_intseg.core.volume import Volume
 from napari_intseg.io.hooks import read_layers
 from napari_intseg.io.read import read_volume
 from napari_intseg.io.write import write_array
-from napari_intseg.ui.controllers.label_export import export_labels, export_measurements, own_source
+from napari_intseg.ui.controllers.label_export import (
+    export_labels,
+    export_measurements,
+    holding_endings,
+    own_source,
+)
 from napari_intseg.ui.controllers.object_actions import NAMES
 from napari_intseg.ui.panels.disk_panel import ExportPanel
 from napari_intseg.ui.storage import disk_folders
@@ -177,6 +182,8 @@ def test_buttons_ask_for_a_file_and_before_one_is_replaced(
     assert asked[0][0] == str(tmp_path / "scan_labels.nii.gz")
     assert "DICOM" not in asked[0][1]
     assert not any(flat in asked[0][1] for flat in ("COCO", "PNG")), "they hold no volume"
+    assert "OME-Zarr" not in asked[0][1], "it holds no turned axes"
+    assert "OME-TIFF" in asked[0][1]
     panel.measure.click()
     pump.until(lambda: "Measured 1 object: mine.csv." in said.messages)
     before = (tmp_path / "mine.csv").read_bytes()
@@ -194,6 +201,23 @@ def test_buttons_ask_for_a_file_and_before_one_is_replaced(
     panel.export.click()
     assert not said.messages
     panel.deleteLater()
+
+
+def test_formats_are_offered_by_whether_they_hold_how_the_axes_lie(controller):
+    endings = [".nii.gz", ".zarr", ".ome.tif", ".h5", ".npy"]
+    assert holding_endings(controller, endings) == endings, "without labels nothing is known"
+    layer = controller.viewer.add_image(np.zeros((2, 6, 20, 24)), axis_labels=("t", "z", "y", "x"))
+    controller.choose_image(layer)
+    draw(controller, (1, 3, 4, 5))
+    assert holding_endings(controller, endings) == endings
+    layer = controller.viewer.add_image(np.zeros((6, 20, 24)), scale=(2, -1, 1))
+    controller.choose_image(layer)
+    draw(controller, (3, 4, 5))
+    assert holding_endings(controller, endings) == [".nii.gz", ".ome.tif", ".h5", ".npy"]
+    layer = controller.viewer.add_image(np.zeros((6, 20, 24)), shear=(0.3, 0, 0))
+    controller.choose_image(layer)
+    draw(controller, (3, 4, 5))
+    assert holding_endings(controller, endings) == [".nii.gz", ".h5", ".npy"]
 
 
 @pytest.mark.gui

@@ -4,7 +4,7 @@ Labels move to a folder that a person chooses, while work on them goes on.
 """
 
 import warnings
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from napari_intseg.io.measurements import measure, write_measurements
 from napari_intseg.io.output_files import check_apart, write_beside
 from napari_intseg.io.source import FileVolume, Source
 from napari_intseg.io.suffixes import KINDS, ending_of
-from napari_intseg.io.write import write_labels
+from napari_intseg.io.write import holds_directions, write_labels
 from napari_intseg.session.journal.recorder import Line, now
 from napari_intseg.session.journal.replayer import about_labels
 from napari_intseg.ui.controllers.image_controller import ImageController
@@ -121,6 +121,7 @@ def _tracks_job(
     """Return what writes the labels of all time points as a folder of the challenge."""
     labels, inputs = np.array(image_controller.labels.data), _inputs(controller)
     tracks = image_controller.labels.metadata.get(TRACKS, Tracks((), {}))
+    like = _like(image_controller, image_controller.time)
 
     def work(should_stop: ShouldStop) -> str:
         check_apart(path, *inputs)
@@ -131,7 +132,9 @@ def _tracks_job(
         same = {track for track, span in tracks.spans.items() if now.get(track) == span}
         parents = {one: of for one, of in tracks.parents.items() if {one, *of} <= same}
         write_ctc(path, labels, parents, overwrite=True)
-        return Message("Wrote {name}{which}.", name=path.name, which="")
+        return joined([
+            Message("Wrote {name}{which}.", name=path.name, which=""), _left_out(path, like),
+        ])  # fmt: skip
 
     return work
 
@@ -187,8 +190,9 @@ def _left_out(path: Path, like: Volume) -> Message:
     As in `write_labels`: who opens such a file again finds it elsewhere than the image.
     """
     kind, affine = KINDS.get(ending_of(path) or ""), like.affine
+    is_tracks = path.name.lower().endswith(TRACKED)
     no = Message("")
-    if affine is None or kind not in ("tiff", "npy", "picture", "coco"):
+    if affine is None or not (is_tracks or kind in ("tiff", "npy", "picture", "coco")):
         return no
     if kind != "tiff":
         if np.allclose(affine, from_spacing((1.0,) * 3)):
@@ -249,6 +253,15 @@ def has_map(controller: ViewerController) -> bool:
     return False
 
 
+def holding_endings(controller: ViewerController, endings: Iterable[str]) -> list[str]:
+    """Return those of some files' endings whose formats can hold how the labels' axes lie."""
+    image_controller = controller.image_controller
+    if image_controller is None:
+        return list(endings)
+    like = _like(image_controller, image_controller.time)
+    return [ending for ending in endings if holds_directions(ending, like)]
+
+
 def _told(remarks: Sequence[warnings.WarningMessage]) -> list[str]:
     """Return what this package remarked on, in sentences; a console is not read by everybody."""
     ours = [str(one.message) for one in remarks if "napari_intseg" in one.filename]
@@ -274,13 +287,25 @@ def _image_controller(controller: ViewerController) -> ImageController | None:
 
 def _labels(image_controller: ImageController, time: int) -> tuple[Array, dict[str, Any]]:
     """Return a copy of the labels at a time point, and where they lie."""
-    layer, image = image_controller.labels, image_controller.image_axes.image
     grid = image_controller.image_axes.grid
     where = tuple(time if axis == "t" else slice(None) for axis in grid)
-    meta = layer.as_layer_data_tuple()[1]
-    meta["metadata"] = {KEY: {**(image.metadata.get(KEY) or {}), "time": time}}
     # a copy: clicks go on while it is written
-    return np.array(layer.data[where]), meta
+    return np.array(image_controller.labels.data[where]), _meta(image_controller, time)
+
+
+def _like(image_controller: ImageController, time: int) -> Volume:
+    """Return the grid of the labels at a time point; nothing of what is labelled is read."""
+    sizes = zip(image_controller.image_axes.grid, image_controller.labels.data.shape, strict=True)
+    nothing = np.broadcast_to(np.uint8(0), [n for axis, n in sizes if axis != "t"])
+    return file_grid(nothing, _meta(image_controller, time))[1]
+
+
+def _meta(image_controller: ImageController, time: int) -> dict[str, Any]:
+    """Return where the labels at a time point lie, as `file_grid` takes it."""
+    meta: dict[str, Any] = image_controller.labels.as_layer_data_tuple()[1]
+    of_image = image_controller.image_axes.image.metadata.get(KEY) or {}
+    meta["metadata"] = {KEY: {**of_image, "time": time}}
+    return meta
 
 
 def _about(labels: Array, time: int) -> Line:

@@ -27,6 +27,7 @@ from napari_intseg.ui.controllers.label_export import (
     export_labels,
     export_measurements,
     has_map,
+    holding_endings,
     own_source,
 )
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
@@ -162,7 +163,9 @@ class ExportPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if not self._has_labels():
             return
         source = own_source(self._controller)
-        formats = list(FORMATS)
+        # what would be refused for the directions of the axes is not offered
+        held = holding_endings(self._controller, [ending for _, ending in FORMATS])
+        formats = [one for one in FORMATS if one[1] in held]
         if source is not None:
             own = ending_of(source.path)
             # that of the image comes first
