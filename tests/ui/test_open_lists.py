@@ -217,6 +217,26 @@ def test_colours_of_channels(window):
         box.hidePopup()
 
 
+def test_channels_are_shown_in_colour_before_the_first_click_and_a_tooltip_says_so_after(window):
+    panel = window.widget.image_panel
+    panel.axes.setCurrentIndex(panel.axes.findData("zcyx"))
+    assert panel.colour.isVisible()
+    assert panel.colour.isEnabled()
+    assert "Only before the first click" not in panel.colour.toolTip()
+    window.click((20, 20))
+    window.settle()
+    # the header has folded
+    assert not panel.colour.isHidden()
+    assert not panel.colour.isEnabled()
+    assert "Only before the first click" in panel.colour.toolTip()
+    work = window.controller.image_controller
+    for layer in (work.labels, work.points):
+        window.viewer.layers.remove(layer)
+    breathe()
+    assert panel.colour.isEnabled(), "as the tooltip says"
+    assert "Only before the first click" not in panel.colour.toolTip()
+
+
 def test_rows_that_stay_are_left_in_place(qtbot):
     box = QComboBox()
     qtbot.addWidget(box)

@@ -826,12 +826,14 @@ class TestStatus:
         window.click((50, 30))
         window.settle()
         assert "answered in" in status.message
+        assert "Right-click on what does not belong" in status.message, "of a first click"
         toy.gate.clear()
         window.click((50, 34))
         assert status.message == "Asking the model …"
         toy.gate.set()
         window.settle()
         assert "answered in" in status.message
+        assert "Right-click" not in status.message
         window.controller.signals.message.emit("The arrow keys are napari's again.")
         window.controller.propagate()
         assert status.message == "Propagating …"

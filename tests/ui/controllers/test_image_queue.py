@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +18,11 @@ from napari_intseg.io.folder_queue import ImageQueue
 from napari_intseg.ui.controllers import label_export
 from napari_intseg.ui.controllers.image_queue import QueueWork
 from real_window import Window, breathe, turn
+
+
+def press(words, box):
+    """Press a button of a box, as `exec` lets a person do."""
+    next(one for one in box.buttons() if one.text().replace("&", "") == words).click()
 
 
 @pytest.fixture
@@ -432,9 +438,11 @@ class TestWindow:
     def test_a_folder_is_worked_through_by_keys(self, window, folder, monkeypatch):
         panel = window.widget.queue_panel
         assert not panel.isVisible()
-        monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-        window.widget.do("open_queue")
+        for words in ("Cancel", "Beside the images"):
+            assert window.controller.image is None
+            monkeypatch.setattr(QMessageBox, "exec", partial(press, words))
+            window.widget.do("open_queue")
 
         def shown(name):
             turn(lambda: window.controller.image is not None)
@@ -461,6 +469,7 @@ class TestWindow:
         shown("c")
         menu = QMenu()
         panel.fill(menu)
+        assert menu.actions()[0].text() == "Next image\tPageDown"
         images = next(a.menu() for a in menu.actions() if a.menu() is not None)
         assert [a.text() for a in images.actions()] == ["✓ a.tif", "– b.tif", "c.tif"]
         images.actions()[0].trigger()

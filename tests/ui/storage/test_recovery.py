@@ -2,6 +2,9 @@
 
 import errno
 import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from napari_intseg.io.output_files import METADATA
 from napari_intseg.session.journal import file as journal_file
 from napari_intseg.session.journal.recorder import read_journal
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
-from napari_intseg.ui.storage.recovery import Recovery
+from napari_intseg.ui.storage.recovery import Offer, Recovery
 
 
 @pytest.fixture
@@ -51,6 +54,16 @@ def next_start(toy, pump, folder):
         controller.close()
 
 
+@pytest.fixture
+def east(monkeypatch):
+    """A clock five hours before that of UTC."""
+    monkeypatch.setenv("TZ", "Etc/GMT-5")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
 def work(controller, settle, image):
     controller.choose_image(controller.viewer.add_image(image))
     controller.new_object()
@@ -69,6 +82,17 @@ def crash(recovery):
     for file in recovery._files.values():
         file.close()
         file.close = lambda _last=None: None
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the clock's place cannot be set here")
+@pytest.mark.usefixtures("east")
+@pytest.mark.parametrize(
+    ("stamp", "told"),
+    [("2026-01-31T22:30:00.000Z", "on 2026-02-01 03:30."), ("yesterday", "on yesterday.")],
+)
+def test_when_it_was_is_told_by_the_clock_here(stamp, told):
+    offer = Offer(None, Path(), SimpleNamespace(count=1, actions=[{"t": stamp}]))
+    assert offer.text.endswith(told)
 
 
 def test_interrupted_work_is_offered_and_brought_back(

@@ -16,7 +16,13 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import RemoteCancelledError, RemoteError
 from napari_intseg.inference.memory_ladder import memory_note, warm_up
 from napari_intseg.models.model_table import identity_of
-from napari_intseg.models.registry import DEFAULT_MODEL, ModelSpec, find_model, load_model
+from napari_intseg.models.registry import (
+    DEFAULT_MODEL,
+    ModelSpec,
+    available_models,
+    find_model,
+    load_model,
+)
 from napari_intseg.remote.remote_segmenter import Certificates, RemoteSegmenter
 from napari_intseg.session.prefetch import PrepareRequest, prepare, to_prepare
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
@@ -380,7 +386,10 @@ class Loader:
             self._use(choice, outcome.value)
             self._on_model(outcome.value)
             note = memory_note(outcome.value)
-            ready = Message("{name} is ready.", name=choice.name)
+            known = available_models().get(choice.name) if choice.weights is None else None
+            # a list in the window calls it by its title
+            name = choice.name if known is None else known.title
+            ready = Message("{name} is ready.", name=name)
             if choice.is_remote:
                 ready = Message(
                     "{name} is ready at {address}.", name=choice.name, address=choice.device

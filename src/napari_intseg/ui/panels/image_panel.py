@@ -65,6 +65,7 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
     ) -> None:
         super().__init__()
         self._controller, self.work, self.learn = controller, work, learn
+        self._buttons = buttons
         self.told = QLabel()
         # a long file name must not make the panel wider
         self.told.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -100,8 +101,9 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         queue = self.work.queue
         if queue is None:
             return
-        menu.addAction(tr("Next image"), self.work.next)
-        menu.addAction(tr("Previous image"), self.work.previous)
+        # a menu shows what stands behind a tab as the key of its entry
+        menu.addAction(tr("Next image") + self._key("queue_next"), self.work.next)
+        menu.addAction(tr("Previous image") + self._key("queue_previous"), self.work.previous)
         images = menu.addMenu(tr("All images"))
         assert images is not None
         for index, item in enumerate(queue.items):
@@ -119,22 +121,33 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         menu.addAction(tr("Export what is done as a training set…"), self.ask_export)
         menu.addAction(tr("Close the folder"), self.work.close)
 
+    def _key(self, name: str) -> str:
+        key = self._buttons.key_of(name).strip(" ()")
+        return f"\t{key}" if key else ""
+
     def ask_open(self) -> None:
         """Ask for a folder with images, and whether labels shall go beside them."""
         chosen = QFileDialog.getExistingDirectory(self.window(), tr("Folder with images"))
         if not chosen:
             return
         folder, labels = Path(chosen), None
-        answer = QMessageBox.question(
-            self.window(),
-            tr("Labels"),
-            tr("Save the labels beside the images?\n\nNo asks for a folder."),
-        )
-        if answer == QMessageBox.StandardButton.No:
+        box = QMessageBox(self.window())
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle(tr("Labels"))
+        box.setText(tr("Where are the labels to be saved?"))
+        role = QMessageBox.ButtonRole.AcceptRole
+        beside = box.addButton(tr("Beside the images"), role)
+        elsewhere = box.addButton(tr("In another folder…"), role)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.setDefaultButton(beside)
+        box.exec()
+        if box.clickedButton() is elsewhere:
             other = QFileDialog.getExistingDirectory(self.window(), tr("Folder for the labels"))
             if not other:
                 return
             labels = Path(other)
+        elif box.clickedButton() is not beside:
+            return
         self.work.open(folder, labels)
 
     def ask_export(self) -> None:
@@ -302,12 +315,6 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._row = QGridLayout(self.channels)
         self._row.setContentsMargins(0, 0, 0, 0)
         self.colour = QPushButton(tr("In colour"))
-        self.colour.setToolTip(
-            tr(
-                "Show all channels at once: a layer for each, added up in colour, in place of "
-                "this\none. The model then sees the mix that is displayed."
-            )
-        )
         self.colour.clicked.connect(lambda _: controller.show_in_colour())
         self._row.addWidget(self.colour, 1, 0, 1, -1)
         self._boxes: list[tuple[QCheckBox, int | Image]] = []
@@ -348,6 +355,7 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
         layers.removed.connect(self._layers_changed)
         layers.reordered.connect(self._layers_changed)
         self._named: list[Image] = []
+        controller.signals.changed.connect(self._show_colour)
         self._layers_changed()
 
     def close_panel(self) -> None:
@@ -483,9 +491,25 @@ class ImagePanel(QWidget):  # type: ignore[misc, unused-ignore]
             )  # fmt: skip
         for widget in (self._channels_label, self.channels):
             widget.setVisible(bool(self._boxes))
-        own = 0 if image is None else self._own_channels(image)
-        # work that has begun is about the layer that there is
-        self.colour.setVisible(own > 1 and self._controller.image_controller is None)
+        self._show_colour()
+
+    def _show_colour(self) -> None:
+        """Offer to show the channels of one layer in colour, or say why not now."""
+        image = self._controller.image
+        # work that has begun, its journal and its history are about the layer that there is
+        has_begun = self._controller.image_controller is not None
+        self.colour.setVisible(image is not None and self._own_channels(image) > 1)
+        self.colour.setEnabled(not has_begun)
+        tip = tr(
+            "Show all channels at once: a layer for each, added up in colour, in place of "
+            "this\none. The model then sees the mix that is displayed."
+        )
+        why = tr(
+            "Only before the first click: clicks, labels and undo belong to this layer.\nTo change "
+            "it now, duplicate the labels, remove both layers of this image, and take\nthe "
+            "duplicate up again by Start from masks."
+        )
+        self.colour.setToolTip(f"{why}\n\n{tip}" if has_begun else tip)
 
     def _short(self, name: str) -> str:
         """Return what there is room for of a channel's name; the tool tip has all of it."""

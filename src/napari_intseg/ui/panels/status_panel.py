@@ -220,12 +220,25 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if self._doing:
             return  # the line says what runs
         place = translated(where)
-        told = tr(
-            "{where}: answered in {ms:.0f} ms.",
-            where=place[:1].upper() + place[1:],
-            ms=1000 * seconds,
+        place = place[:1].upper() + place[1:]
+        told = (
+            tr("{where}: answered in {ms:.0f} ms.", where=place, ms=1000 * seconds)
+            if seconds < 1
+            else tr("{where}: answered in {s:.1f} s.", where=place, s=seconds)
         )
+        if self._is_first_click():
+            hint = tr("Right-click on what does not belong to it.")
+            told = f"{told} {hint}"
         self._put(told, is_passing=True)
+
+    def _is_first_click(self) -> bool:
+        """Whether an image has one click: whoever gave it needed no button, and read none."""
+        image_controller = self._controller.image_controller
+        return (
+            image_controller is not None
+            and len(image_controller.points.data) == 1
+            and self._controller.positive
+        )
 
     def _put(self, text: str, *, is_error: bool = False, is_passing: bool = False) -> None:
         self._text, self._is_error, self._is_passing = text, is_error, is_passing

@@ -6,6 +6,7 @@ import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,15 +52,21 @@ class Offer:
     @property
     def text(self) -> str:
         """What a person reads."""
-        count = self.written.count
-        # "2026-01-31T12:30" of the time as journals write it
-        when = str(self.written.actions[-1].get("t", ""))[:16].replace("T", " ")
         return counted(
-            count,
-            "Work on this image was interrupted: {n} action, on {when} UTC.",
-            "Work on this image was interrupted: {n} actions, the last on {when} UTC.",
-            when=when,
+            self.written.count,
+            "Work on this image was interrupted: {n} action, on {when}.",
+            "Work on this image was interrupted: {n} actions, the last on {when}.",
+            when=_here(str(self.written.actions[-1].get("t", ""))),
         )
+
+
+def _here(stamp: str) -> str:
+    """Return a time of a journal, which is in UTC, as clocks show it here."""
+    try:
+        return f"{datetime.fromisoformat(stamp).astimezone():%Y-%m-%d %H:%M}"
+    # what journals say may be anything
+    except (ValueError, OverflowError, OSError):
+        return stamp[:16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

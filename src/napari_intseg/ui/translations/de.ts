@@ -298,6 +298,11 @@ anderem Vorzeichen. Solche Klicks dauern doppelt so lange.</translation>
       <translation>Beginnen; Sie können dabei weiterarbeiten.</translation>
     </message>
     <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Beside the images</source>
+      <translation>Neben den Bildern</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>Both</source>
       <translation>Beide</translation>
@@ -1006,6 +1011,11 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <location filename="../panels/image_panel.py" />
       <source>Images of the folder</source>
       <translation>Bilder des Ordners</translation>
+    </message>
+    <message>
+      <location filename="../panels/image_panel.py" />
+      <source>In another folder…</source>
+      <translation>In einem anderen Ordner …</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -1773,6 +1783,15 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <translation>Ein Objekt aus vier Extrempunkten.</translation>
     </message>
     <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Only before the first click: clicks, labels and undo belong to this layer.
+To change it now, duplicate the labels, remove both layers of this image, and take
+the duplicate up again by Start from masks.</source>
+      <translation>Nur vor dem ersten Klick: Klicks, Labels und Rückgängig gehören zu dieser Ebene.
+Um jetzt zu wechseln, die Labels duplizieren, beide Ebenen zu diesem Bild entfernen
+und das Duplikat unter „Mit Masken beginnen“ wieder übernehmen.</translation>
+    </message>
+    <message>
       <location filename="../panels/protect_panel.py" />
       <source>Only in region</source>
       <translation>Nur im Bereich</translation>
@@ -2073,13 +2092,9 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <translation>Rechtsklick auf ein Objekt zeigt, was damit getan werden kann.</translation>
     </message>
     <message>
-      <location filename="../panels/image_panel.py" />
-      <source>Save the labels beside the images?
-
-No asks for a folder.</source>
-      <translation>Die Labels neben den Bildern speichern?
-
-„Nein“ fragt nach einem Ordner.</translation>
+      <location filename="../panels/status_panel.py" />
+      <source>Right-click on what does not belong to it.</source>
+      <translation>Rechtsklick auf das, was nicht dazugehört.</translation>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
@@ -2858,6 +2873,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Wo `napari-intseg serve` läuft; es gibt die Adresse aus.</translation>
     </message>
     <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Where are the labels to be saved?</source>
+      <translation>Wo sollen die Labels gespeichert werden?</translation>
+    </message>
+    <message>
       <location filename="../panels/model_panel.py" />
       <source>Where it runs; automatic takes a GPU if there is one.</source>
       <translation>Wo gerechnet wird; automatisch nimmt eine GPU, falls es eine gibt.</translation>
@@ -2894,13 +2914,13 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
     </message>
     <message>
       <location filename="../storage/recovery.py" />
-      <source>Work on this image was interrupted: {n} action, on {when} UTC.</source>
-      <translation>Die Arbeit an diesem Bild wurde unterbrochen: {n} Aktion, am {when} UTC.</translation>
+      <source>Work on this image was interrupted: {n} action, on {when}.</source>
+      <translation>Die Arbeit an diesem Bild wurde unterbrochen: {n} Aktion, am {when}.</translation>
     </message>
     <message>
       <location filename="../storage/recovery.py" />
-      <source>Work on this image was interrupted: {n} actions, the last on {when} UTC.</source>
-      <translation>Die Arbeit an diesem Bild wurde unterbrochen: {n} Aktionen, die letzte am {when} UTC.</translation>
+      <source>Work on this image was interrupted: {n} actions, the last on {when}.</source>
+      <translation>Die Arbeit an diesem Bild wurde unterbrochen: {n} Aktionen, die letzte am {when}.</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -3976,6 +3996,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/status_panel.py" />
       <source>{where}: answered in {ms:.0f} ms.</source>
       <translation>{where}: in {ms:.0f} ms beantwortet.</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{where}: answered in {s:.1f} s.</source>
+      <translation>{where}: in {s:.1f} s beantwortet.</translation>
     </message>
     <message>
       <location filename="../panels/status_panel.py" />

@@ -298,6 +298,11 @@ the other sign. Such clicks take twice as long.</source>
       <translation>开始；期间可继续工作。</translation>
     </message>
     <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Beside the images</source>
+      <translation>图像旁边</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>Both</source>
       <translation>交集</translation>
@@ -1005,6 +1010,11 @@ are mixed: as displayed.</source>
       <location filename="../panels/image_panel.py" />
       <source>Images of the folder</source>
       <translation>文件夹中的图像</translation>
+    </message>
+    <message>
+      <location filename="../panels/image_panel.py" />
+      <source>In another folder…</source>
+      <translation>其他文件夹…</translation>
     </message>
     <message>
       <location filename="../panels/image_panel.py" />
@@ -1772,6 +1782,15 @@ are mixed: as displayed.</source>
       <translation>由四个极值点得到一个对象。</translation>
     </message>
     <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Only before the first click: clicks, labels and undo belong to this layer.
+To change it now, duplicate the labels, remove both layers of this image, and take
+the duplicate up again by Start from masks.</source>
+      <translation>只能在第一次点击之前：点击、标签和撤销都属于此图层。
+若现在要更改，请先复制标签图层，删除此图像的两个图层，
+再通过“从掩膜开始”重新采用副本。</translation>
+    </message>
+    <message>
       <location filename="../panels/protect_panel.py" />
       <source>Only in region</source>
       <translation>仅在区域内</translation>
@@ -2072,13 +2091,9 @@ are mixed: as displayed.</source>
       <translation>右键点击对象可查看可用操作。</translation>
     </message>
     <message>
-      <location filename="../panels/image_panel.py" />
-      <source>Save the labels beside the images?
-
-No asks for a folder.</source>
-      <translation>将标签保存在图像旁？
-
-选择“否”将询问文件夹。</translation>
+      <location filename="../panels/status_panel.py" />
+      <source>Right-click on what does not belong to it.</source>
+      <translation>在不属于它的部分点击右键。</translation>
     </message>
     <message>
       <location filename="../qt/keybindings.py" />
@@ -2857,6 +2872,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>运行 `napari-intseg serve` 的地方；它会打印地址。</translation>
     </message>
     <message>
+      <location filename="../panels/image_panel.py" />
+      <source>Where are the labels to be saved?</source>
+      <translation>标签保存到哪里？</translation>
+    </message>
+    <message>
       <location filename="../panels/model_panel.py" />
       <source>Where it runs; automatic takes a GPU if there is one.</source>
       <translation>运行设备；自动模式优先使用 GPU。</translation>
@@ -2893,13 +2913,13 @@ All the way left they are as the model gave them. Every export has them as seen.
     </message>
     <message>
       <location filename="../storage/recovery.py" />
-      <source>Work on this image was interrupted: {n} action, on {when} UTC.</source>
-      <translation>此图像上的工作曾中断：{n} 个操作，时间 {when} UTC。</translation>
+      <source>Work on this image was interrupted: {n} action, on {when}.</source>
+      <translation>此图像上的工作曾中断：{n} 个操作，时间 {when}。</translation>
     </message>
     <message>
       <location filename="../storage/recovery.py" />
-      <source>Work on this image was interrupted: {n} actions, the last on {when} UTC.</source>
-      <translation>此图像上的工作曾中断：{n} 个操作，最后一个在 {when} UTC。</translation>
+      <source>Work on this image was interrupted: {n} actions, the last on {when}.</source>
+      <translation>此图像上的工作曾中断：{n} 个操作，最后一个在 {when}。</translation>
     </message>
     <message>
       <location filename="../panels/disk_panel.py" />
@@ -3975,6 +3995,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/status_panel.py" />
       <source>{where}: answered in {ms:.0f} ms.</source>
       <translation>{where}：{ms:.0f} ms 应答。</translation>
+    </message>
+    <message>
+      <location filename="../panels/status_panel.py" />
+      <source>{where}: answered in {s:.1f} s.</source>
+      <translation>{where}：{s:.1f} s 应答。</translation>
     </message>
     <message>
       <location filename="../panels/status_panel.py" />
