@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox
+from qtpy.QtWidgets import QFileDialog, QLabel, QMenu, QMessageBox
 from scipy.ndimage import distance_transform_edt
 from skimage.io import imread, imsave
 
@@ -452,6 +452,8 @@ class TestWindow:
 
         shown("a")
         assert panel.told.text() == "1 of 3 · 0 done · a.tif"
+        panel.told.setText("a name that is longer than the panel is wide " * 3)
+        assert QLabel.text(panel.told).endswith("…")
         window.click((20, 20))
         window.settle()
         assert window.labels[20, 20] == 1

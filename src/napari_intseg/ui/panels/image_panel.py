@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from napari_intseg.errors import IntSegError
 from napari_intseg.inference.intensity import CT_WINDOWS, default_colours
@@ -66,7 +67,7 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         super().__init__()
         self._controller, self.work, self.learn = controller, work, learn
         self._buttons = buttons
-        self.told = QLabel()
+        self.told = QElidingLabel()
         # a long file name must not make the panel wider
         self.told.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.done: QPushButton = buttons.make("queue_done")
@@ -173,7 +174,7 @@ class QueuePanel(QWidget):  # type: ignore[misc, unused-ignore]
         each = queue.seconds_per_object
         if each is not None:
             words.append(tr("{seconds:.0f} s each", seconds=each))
-        # last, for it may be long and is then cut off
+        # last, for it may be long and then ends in …
         words.append(queue.current.path.name)
         self.told.setText(" · ".join(words))
         self.told.setToolTip(self.told.text())
