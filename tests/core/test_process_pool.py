@@ -16,6 +16,10 @@ def functions(tmp_path, monkeypatch):
     (tmp_path / "pool_functions.py").write_text(
         "import os, signal\n"
         "from pathlib import Path\n"
+        "import warnings\n"
+        "def warns(n):\n"
+        "    warnings.warn(f'odd {n}', stacklevel=1)\n"
+        "    return n\n"
         "def double(n):\n"
         "    return 2 * n, os.getpid(), os.environ['OMP_NUM_THREADS']\n"
         "def dies_once(mark):\n"
@@ -45,6 +49,13 @@ def test_a_process_does_many_jobs(functions):
     assert os.getpid() not in pids
     assert {found[2] for found in done.values()} == {str(max(1, (os.cpu_count() or 1) // 2))}
     assert {name: os.environ.get(name) for name in THREAD_VARIABLES} == before
+
+
+def test_what_a_job_warns_of_is_warned_of_here(functions, capfd):
+    with pytest.warns(UserWarning, match="odd") as told:
+        assert sorted(run_in_workers(functions.warns, [1, 2], 1)) == [(1, 1), (2, 2)]
+    assert sorted(str(one.message) for one in told) == ["odd 1", "odd 2"]
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")

@@ -64,10 +64,17 @@ def test_every_object_gets_a_score_in_order(folder):
 
 
 @pytest.mark.slow
-def test_processes_give_the_same_scores(folder):
-    data, protocol = open_datasets(folder), Protocol(3)
+def test_processes_give_the_same_scores_and_warn_here(folder, capfd):
+    protocol = Protocol(3)
     before = os.environ.get("OMP_NUM_THREADS")
-    spread = evaluate(data, WALKER, protocol, workers=2)
+    # a picture that asks to be shown turned, of which the reader warns
+    picture = folder / "images" / "1.png"
+    Image.open(picture).save(picture.with_suffix(".tif"), tiffinfo={274: 3})
+    picture.unlink()
+    data = open_datasets(folder)
+    with pytest.warns(UserWarning, match="turned"):
+        spread = evaluate(data, WALKER, protocol, workers=2)
+    assert "UserWarning" not in capfd.readouterr().err
     assert told(spread) == told(evaluate(data, WALKER, protocol))
     assert os.environ.get("OMP_NUM_THREADS") == before
 

@@ -7,6 +7,7 @@ when one process dies, and does not tell whose job it was.
 import ipaddress
 import os
 import signal
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -110,7 +111,11 @@ def run_in_workers(
                             # at once, since it is the oldest job
                             waiting.appendleft(number)
                             continue
-                    yield jobs[number], outcome
+                        yield jobs[number], outcome
+                        continue
+                    result, remarks = outcome
+                    warn_again(remarks)
+                    yield jobs[number], result
         finally:
             for worker in crew:
                 _end(worker)
@@ -135,7 +140,27 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
         os.setpgrp()
     with suppress(EOFError, OSError):
         while True:
-            pipe.send(function(pipe.recv()))
+            pipe.send(with_warnings(function, pipe.recv()))
+
+
+def with_warnings(
+    function: Callable[[Job], Result], job: Job
+) -> tuple[Result, tuple[Warning, ...]]:
+    """Return the result of a job, and what was warned of on the way.
+
+    In a process of its own Python would print warnings in its form; handed back, they come in the
+    form of who asked for the jobs; see `warn_again`.
+    """
+    with warnings.catch_warnings(record=True) as kept:
+        result = function(job)
+    told = (one.message for one in kept)
+    return result, tuple(one for one in told if isinstance(one, Warning))
+
+
+def warn_again(remarks: Sequence[Warning]) -> None:
+    """Warn here of what a job in another process warned of."""
+    for one in remarks:
+        warnings.warn(one, stacklevel=3)
 
 
 def _give(worker: _Worker, waiting: deque[int], tries: list[int], jobs: Sequence[Any]) -> None:

@@ -18,7 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from napari_intseg.core.segmenter import Segmenter
-from napari_intseg.core.workers import check_address, futures_on_cluster, threads_of_children
+from napari_intseg.core.workers import (
+    check_address,
+    futures_on_cluster,
+    threads_of_children,
+    warn_again,
+    with_warnings,
+)
 from napari_intseg.errors import DataError, FileError, PromptError
 from napari_intseg.evaluation.datasets import Dataset, DatasetEntry
 from napari_intseg.evaluation.robot import OPENERS
@@ -176,8 +182,8 @@ def run_in_processes(jobs: Sequence[EvaluationJob], workers: int, stop: Stop) ->
         # a forked child would inherit threads and locks of torch
         ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupt) as pool,
     ):
-        futures: dict[Future[Result], EvaluationJob] = {
-            pool.submit(run_job, job): job for job in jobs
+        futures: dict[Future[tuple[Result, tuple[Warning, ...]]], EvaluationJob] = {
+            pool.submit(with_warnings, run_job, job): job for job in jobs
         }
         try:
             for future in as_completed(futures):
@@ -187,10 +193,13 @@ def run_in_processes(jobs: Sequence[EvaluationJob], workers: int, stop: Stop) ->
                 if future.cancelled():
                     continue
                 try:
-                    yield futures[future], future.result()
+                    result, remarks = future.result()
                 # a model that crashes its process costs its image, not the run
                 except BrokenProcessPool as err:
                     yield futures[future], _skipped(futures[future], f"the process died ({err})")
+                    continue
+                warn_again(remarks)
+                yield futures[future], result
         finally:
             # also when the caller stops listening
             pool.shutdown(wait=True, cancel_futures=True)
