@@ -114,3 +114,40 @@ def test_slices_whose_values_differ_from_the_others_are_told(tmp_path, dicom, wh
     change(slices)
     with pytest.warns(DicomWarning, match=told):
         read_volume(dicom.Scan().write(tmp_path / "odd", slices))
+
+
+def _real_values(slices):
+    for data in slices:
+        del data.RescaleSlope, data.RescaleIntercept
+        data.RealWorldValueMappingSequence = [Dataset()]
+        data.RealWorldValueMappingSequence[0].RealWorldValueSlope = 0.001
+
+
+def _one_position(slices):
+    for number, data in enumerate(slices):
+        data.ImagePositionPatient = [0, 0, 0]
+        data.SliceLocation = 2.5 * number
+
+
+NOT_DONE = {
+    "real-world values": (_real_values, "real ones are 0.001 times them"),
+    "one position": (_one_position, "tell one position but several slice locations"),
+}
+
+
+@pytest.mark.parametrize("what", NOT_DONE)
+def test_what_is_not_done_with_values_and_places_is_told(tmp_path, dicom, what):
+    change, told = NOT_DONE[what]
+    scan = dicom.Scan(n=3, tags={"Modality": "MR"})
+    slices = scan.slices()
+    assert list_series(scan.write(tmp_path / "whole", slices))[0].problems == ()
+    change(slices)
+    (series,) = list_series(scan.write(tmp_path / "odd", slices))
+    assert any(told in problem for problem in series.problems)
+
+
+def test_tiles_of_a_whole_slide_are_told(tmp_path, dicom):
+    path = dicom.enhanced(tmp_path / "i.dcm", n=4, TotalPixelMatrixColumns=22)
+    assert any("frames are tiles of one picture" in one for one in list_series(path)[0].problems)
+    plain = dicom.enhanced(tmp_path / "j.dcm", n=4)
+    assert list_series(plain)[0].problems == ()

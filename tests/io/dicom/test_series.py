@@ -214,6 +214,31 @@ def test_a_damaged_frame_of_many_is_left_out_where_frames_say_where_they_end(
     np.testing.assert_allclose(volume.data, dicom.value_at(np.stack(lps)), atol=1)
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_the_frames_before_the_end_of_a_file_that_was_cut_off_are_read(tmp_path, dicom, lazy):
+    path = dicom.enhanced(tmp_path / "e.dcm", n=6, order=range(6))
+    whole = read_volume(path)
+    # within the fifth of six frames of 9 by 11 pixels of 16 bits
+    path.write_bytes(path.read_bytes()[: -2 * 9 * 11 - 50])
+    (series,) = list_series(path)
+    assert "'e.dcm' ends before the last 2 of its 6 frames, which are missing" in str(series)
+    with pytest.warns(DicomWarning, match="before the last 2 of its 6 frames"):
+        volume = read_series(series, lazy=lazy)
+    np.testing.assert_array_equal(volume.data, whole.data[:4])
+    np.testing.assert_allclose(volume.affine, whole.affine)
+
+
+def test_a_file_of_other_rows_than_its_header_says_is_not_taken_for_one_that_was_cut_off(
+    tmp_path, dicom
+):
+    path = dicom.enhanced(tmp_path / "e.dcm", n=6)
+    data = pydicom.dcmread(path)
+    data.Rows = 12
+    data.save_as(path)
+    with pytest.raises(FileError, match=r"bytes for 6 frames|pixels cannot be decoded"):
+        read_volume(path)
+
+
 def test_slices_in_folders_beside_slices_are_told(tmp_path, dicom):
     folder = dicom.Scan(n=3).write(tmp_path / "s")
     dicom.Scan(n=2).write(folder / "more")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -383,6 +383,39 @@ def read_data_set(path: Path, tags: Sequence[str] | None = None, *, pixels: bool
     if pixels:
         limit += _pixel_bytes(_inflated(path, None, limit, pixels=False))
     return _inflated(path, wanted, limit, pixels=pixels)
+
+
+# bytes before a value, with and without its kind
+_LONG_FORM, _SHORT_FORM = 12, 8
+
+
+def read_up_to_pixels(file: BinaryIO, tags: Sequence[str]) -> tuple[Any, str, int]:
+    """Read the data set of a file that is not deflated, and on to the first byte of its pixels.
+
+    Returns
+    -------
+    data : pydicom Dataset
+        Without the pixels.
+    kind : str
+        The value representation of the pixels.
+    length : int
+        How many bytes the file says that they take; 0xFFFFFFFF for compressed ones.
+    """
+    import pydicom
+
+    data = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=[*tags])
+    is_implicit, is_little = data.original_encoding
+    # pydicom stops before the pixel element; its tag, kind and length are passed over here
+    start = file.read(_SHORT_FORM if is_implicit else _LONG_FORM)
+    kind = "OW" if is_implicit else start[4:6].decode("ascii", "replace")
+    return data, kind, int.from_bytes(start[-4:], "little" if is_little else "big")
+
+
+def place_of_pixels(path: Path) -> tuple[int, int]:
+    """Return at which byte of a file its pixels begin, and how many it says that they are."""
+    with path.open("rb") as file:
+        _, _, length = read_up_to_pixels(file, ["Rows"])
+        return file.tell(), length
 
 
 def _is_deflated(path: Path) -> bool:

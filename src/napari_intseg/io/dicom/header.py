@@ -19,6 +19,7 @@ from napari_intseg.io.dicom.decoder import (
     Vector,
     find,
     numbers,
+    place_of_pixels,
     read_data_set,
     read_table,
     read_windows,
@@ -69,7 +70,7 @@ class FrameLayout:
     is_assumed: bool = False
 
 
-def read_layout(data: Any, count: int, step_mm: float) -> FrameLayout:
+def read_layout(data: Any, count: int, step_mm: float, held: int) -> FrameLayout:
     """Return where the frames of a file lie.
 
     Parameters
@@ -80,6 +81,8 @@ def read_layout(data: Any, count: int, step_mm: float) -> FrameLayout:
         How many frames there are.
     step_mm : float
         Between planes; the sign counts in nuclear medicine (PS3.3 C.8.4.15). 0: not told.
+    held : int
+        How many frames lie in the file: a header may promise any number.
 
     References
     ----------
@@ -114,7 +117,7 @@ def read_layout(data: Any, count: int, step_mm: float) -> FrameLayout:
     pointers = {int(tag) for tag in several(data.get("FrameIncrementPointer"))}
     if count == 1 or position is None or modality in _CINE or pointers & _FRAME_TIMES:
         return FrameLayout(position, cosines)
-    offsets = tuple(number * (abs(step_mm) or 1.0) for number in range(count))
+    offsets = tuple(number * (abs(step_mm) or 1.0) for number in range(held))
     return FrameLayout(position, cosines, offsets, is_assumed=True)
 
 
@@ -177,6 +180,8 @@ _TAGS = [
     "WindowWidth",
     "WindowCenterWidthExplanation",
     "ModalityLUTSequence",
+    "RealWorldValueMappingSequence",
+    "TotalPixelMatrixColumns",
     "TemporalPositionIdentifier",
     "TriggerTime",
     "EchoTime",
@@ -205,8 +210,10 @@ class DicomFrame:
         Stored values become real ones by ``slope * value + intercept``.
     is_rescaled : bool
         Whether the file tells slope or intercept.
-    size_remark : str
-        What a person should know of `spacing`.
+    remarks : tuple of str
+        What a person should know of sizes and values.
+    along_mm : float, optional
+        What "Slice Location" says: where the slice lies along an axis that is not told.
     windows : tuple of RealWindow
         What the file wants shown black and white; the first one counts.
     order : tuple of float
@@ -222,7 +229,8 @@ class DicomFrame:
     slope: float = 1.0
     intercept: float = 0.0
     is_rescaled: bool = True
-    size_remark: str = ""
+    remarks: tuple[str, ...] = ()
+    along_mm: float | None = None
     windows: tuple[RealWindow, ...] = ()
     order: Vector = ()
 
@@ -260,6 +268,8 @@ class Header:
         What stored values stand for, where the file tells no slope.
     is_assumed : bool
         Whether frames are taken for planes though the file tells one position for all of them.
+    missing : int
+        Frames that the file ends before, or within.
     """
 
     file: Path = field(repr=False)
@@ -283,6 +293,7 @@ class Header:
     table: ValueTable | None = None
     is_assumed: bool = False
     below: int = 0
+    missing: int = 0
 
     @property
     def is_localizer(self) -> bool:
@@ -324,9 +335,10 @@ def read_frames(path: Path) -> tuple[DicomFrame, ...]:
         header = _header(data, path)
         if header is None:
             return ()
-        layout = read_layout(data, header.frames, _step_mm(data))
+        held = header.frames - header.missing
+        layout = read_layout(data, header.frames, _step_mm(data), held)
         header = replace(header, is_assumed=layout.is_assumed)
-        return tuple(_frame(data, header, i, layout) for i in range(header.frames))
+        return tuple(_frame(data, header, i, layout) for i in range(held))
 
 
 # retired by DICOM (PS3.3 C.7.6.3.1.2), or without a conversion here: not to be taken for RGB
@@ -346,7 +358,7 @@ def _header(data: Any, path: Path) -> Header | None:
     count = whole(data, "NumberOfFrames", 1)
     if min(shape) < 1 or count < 1 or (per_frame and per_frame != count):
         raise ValueError(f"{count} frames of {shape[0]}x{shape[1]} pixels, {per_frame} described")
-    _check_length(data, text(meta, "TransferSyntaxUID"), shape, count, path)
+    missing = _missing_frames(data, text(meta, "TransferSyntaxUID"), shape, count, path)
     colours = text(data, "PhotometricInterpretation")
     if colours.startswith(_OTHER_COLOURS):
         raise ValueError(f"colours are {colours}, not grey, RGB, YBR_FULL or a palette")
@@ -374,6 +386,7 @@ def _header(data: Any, path: Path) -> Header | None:
         step_mm=abs(_step_mm(data)),
         table=read_table(data),
         below=_bits_below(data),
+        missing=missing,
     )
 
 
@@ -385,8 +398,8 @@ def _bits_below(data: Any) -> int:
     return high + 1 - stored if stored <= high + 1 <= allocated else 0
 
 
-def _check_length(data: Any, syntax: str, shape: tuple[int, int], count: int, path: Path) -> None:
-    """Refuse a header that promises more frames than the file has room for."""
+def _missing_frames(data: Any, syntax: str, shape: tuple[int, int], count: int, path: Path) -> int:
+    """Return how many frames a file that was cut off has lost; refuse other lengths that lie."""
     # of a compressed frame only the smallest size is known before it is decoded
     bits = 8 * _FRAGMENT_BYTES
     if syntax in _PLAIN:
@@ -396,8 +409,17 @@ def _check_length(data: Any, syntax: str, shape: tuple[int, int], count: int, pa
             # two pixels share a colour
             bits = bits * 2 // 3
     wanted, held = count * bits // 8, path.stat().st_size
+    # frames of whole bytes alone: only of these is it known where each begins
+    if syntax in _PLAIN and count > 1 and bits and bits % 8 == 0:
+        start, length = place_of_pixels(path)
+        # where the length is another, rows or columns may be wrong, and each frame beside its place
+        if 0 <= length - wanted <= 1 and start + wanted > held:
+            found = max(held - start, 0) // (bits // 8)
+            if found:
+                return count - found
     if wanted > held:
         raise ValueError(f"{held} bytes for {count} frames of {shape[0]}x{shape[1]} pixels")
+    return 0
 
 
 def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> DicomFrame:
@@ -420,6 +442,7 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
     directed = cols and rows and abs(np.dot(cols, rows)) < 1e-2
     position = numbers(find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3)
     position = position or layout.position
+    location = numbers(data.get("SliceLocation"), 1)
     if not directed:
         rows, cols = None, None
     if position and layout.offsets:
@@ -432,7 +455,8 @@ def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> Dicom
         rows=rows,
         cols=cols,
         spacing=spacing,
-        size_remark=size_remark,
+        remarks=tuple(filter(None, (size_remark, *_other_remarks(data, groups, header)))),
+        along_mm=location[0] if location else None,
         # a slope of 0 would make all values equal: it is taken for one that is not told
         slope=(slope[0] if slope else 1.0) or 1.0,
         intercept=intercept[0] if intercept else 0.0,
@@ -500,6 +524,16 @@ def _spacing(data: Any, groups: list[Any]) -> tuple[tuple[float, float] | None, 
     if shape := _sizes(data.get("PixelAspectRatio")):
         return (shape[0] / shape[1], 1.0), "pixels have a shape and no size; 1 mm across is taken"
     return None, ""
+
+
+def _other_remarks(data: Any, groups: list[Any], header: Header) -> Iterator[str]:
+    """Yield what is not done with parametric maps and whole slides (PS3.3 C.8.32, C.8.12)."""
+    mapping = find(groups, "RealWorldValueMappingSequence", "RealWorldValueSlope")
+    rescaled = find(groups, "PixelValueTransformationSequence", "RescaleSlope")
+    if mapping is not None and rescaled is None and real(mapping) != 1.0:
+        yield f"values are as stored; real ones are {real(mapping):.4g} times them, by the file"
+    if header.frames > 1 and whole(data, "TotalPixelMatrixColumns") > header.shape[1]:
+        yield "frames are tiles of one picture, which are shown one behind the other"
 
 
 def _sizes(value: Any) -> tuple[float, float] | None:

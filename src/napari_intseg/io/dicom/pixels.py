@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError, MissingExtraError
-from napari_intseg.io.dicom.decoder import DecoderProcess, read_data_set
+from napari_intseg.io.dicom.decoder import DecoderProcess, read_data_set, read_up_to_pixels
 from napari_intseg.io.dicom.header import DicomFrame, Header, quiet
 
 # modalities whose values mean something by themselves, so that they are never inverted
@@ -165,10 +165,6 @@ def _type(
     return np.dtype(np.float32)
 
 
-# bytes before the value, with and without the kind of value
-_LONG_FORM, _SHORT_FORM = 12, 8
-
-
 def cut_frame(header: Header, number: int, tags: Sequence[str]) -> Any:
     """Return a data set as if the file held one of its frames alone.
 
@@ -186,21 +182,17 @@ def cut_frame(header: Header, number: int, tags: Sequence[str]) -> Any:
     Exception
         Whatever pydicom raises for a damaged file.
     """
-    import pydicom
     from pydicom.encaps import encapsulate
     from pydicom.uid import UID
 
     with header.file.open("rb") as file:
-        data = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=[*tags])
-        is_implicit = bool(data.original_encoding[0])
-        # pydicom stops before the pixel element; its tag, kind and length are passed over here
-        start = file.read(_SHORT_FORM if is_implicit else _LONG_FORM)
+        data, kind, _ = read_up_to_pixels(file, tags)
         if UID(header.syntax).is_compressed:
             data.PixelData = encapsulate([_fragments(data, file, header, number)])
             data["PixelData"].is_undefined_length = True
         else:
             data.PixelData = _plain(file, header, number)
-        data["PixelData"].VR = "OW" if is_implicit else start[4:6].decode("ascii", "replace")
+        data["PixelData"].VR = kind
     data.NumberOfFrames = 1
     return data
 
@@ -460,21 +452,24 @@ def _images(
     errors: dict[int, FileError] | None,
 ) -> dict[int, Array]:
     """Return frames of a file by number; those that are damaged into `errors`, if it is given."""
-    try:
-        whole = decode(header, decoder)
-        return {number: whole[number] for number in numbers}
-    except FileError as err:
-        if errors is None:
-            raise
-        # one by one only where each says where it ends: others would be read from a wrong place
-        if header.frames == 1 or not _has_all_frames(header):
-            errors.update(dict.fromkeys(numbers, err))
-            return {}
+    if not header.missing:
+        try:
+            whole = decode(header, decoder)
+            return {number: whole[number] for number in numbers}
+        except FileError as err:
+            if errors is None:
+                raise
+            # one by one only where each says where it ends: others would be read from a wrong place
+            if header.frames == 1 or not _has_all_frames(header):
+                errors.update(dict.fromkeys(numbers, err))
+                return {}
     found = {}
     for number in numbers:
         try:
             found[number] = decode(header, decoder, number, f"frame {number}; ")[0]
         except FileError as err:
+            if errors is None:
+                raise
             errors[number] = err
     return found
 

@@ -183,6 +183,10 @@ def _stack(frames: list[DicomFrame]) -> Stack:
         )
         # time points with gaps cannot be told apart from slices that were repeated
         times = (tuple(place[0] for place in places),)
+    if len(places) == 1 and len({frame.along_mm for frame in ordered} - {None}) > 1:
+        problems.append(
+            "slices tell one position but several slice locations; they are taken as time points"
+        )
     tilt_mm = _tilt(times[0])
     problems += _told_of_grid(times[0], tilt_mm)
     return Stack(times, tuple(problems), tilt_mm)
@@ -327,8 +331,13 @@ def _told_of_header(frames: Sequence[DicomFrame]) -> list[str]:
     told = []
     if first.spacing is None:
         told.append("pixels have no size; 1 mm is taken")
-    if first.size_remark:
-        told.append(first.size_remark)
+    told += first.remarks
+    for header in {id(frame.header): frame.header for frame in frames}.values():
+        if header.missing:
+            told.append(
+                f"{header.file.name!r} ends before the last {header.missing} of its "
+                f"{header.frames} frames, which are missing"
+            )
     if _MOSAIC in first.header.kinds:
         told.append("slices lie side by side in one image (a mosaic), which is shown as such")
     told += _told_of_values(frames)
