@@ -108,3 +108,26 @@ def test_what_is_shown_otherwise_or_no_planes_is_told(tmp_path):
     tifffile.imwrite(tmp_path / "h.ome.tif", STACK, metadata={"axes": "HYX"})
     with pytest.warns(FileWarning, match="axis 'H' is taken for planes"):
         assert read_volume(tmp_path / "h.ome.tif").shape == (4, 16, 24)
+
+
+SEM = "\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 2.5 nm\r\nAP_WD\r\nWD = 4.1 mm\r\n"
+MAKERS = {
+    "FEI": (34682, "[User]\r\nUser=a\r\n[Scan]\r\nPixelWidth=2.5e-009\r\nPixelHeight=3.5e-009\r\n"),
+    "Zeiss": (34118, SEM),
+    "Zeiss, sizes that are not known": (34118, SEM.replace("nm", "nix")),
+}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_sizes_of_electron_microscopes_count_before_dots_of_a_screen(tmp_path, maker):
+    tag, about = MAKERS[maker]
+    path = tmp_path / "i.tif"
+    tifffile.imwrite(
+        path, IMAGE, metadata=None, photometric="minisblack", resolution=(96, 96),
+        resolutionunit=2, extratags=[(tag, "s", 0, about, True)],
+    )  # fmt: skip
+    volume = read_volume(path)
+    rows = {"FEI": 3.5e-6, "Zeiss": 2.5e-6}.get(maker, 25.4 / 96)
+    assert volume.spacing == pytest.approx((rows, 25.4 / 96 if "," in maker else 2.5e-6), rel=1e-6)
+    write_labels(tmp_path / "labels.tif", IMAGE > 9, volume)
+    assert read_volume(tmp_path / "labels.tif").spacing == pytest.approx(volume.spacing, rel=1e-6)

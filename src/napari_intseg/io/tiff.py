@@ -42,14 +42,19 @@ from napari_intseg.io.raster import (
 )
 from napari_intseg.io.source import FileVolume, Source, TiffScale, check_perpendicular
 from napari_intseg.io.suffixes import remark
-from napari_intseg.io.units import PIXEL, factors_mm, seconds_per_unit
+from napari_intseg.io.units import (
+    PIXEL,
+    factors_mm,
+    length,
+    resolution,
+    seconds_per_unit,
+    sizes_of_makers,
+)
 
 # ResolutionUnit of TIFF 6.0, and two that others have added
 _TIFF_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "um"}
 # of ImageJ's functions from stored to shown values
 _STRAIGHT_LINE, _NO_FUNCTION = 0, 20
-# tag of Micro-Manager, and its word for micrometres a pixel; those of Aperio's slide scanners
-_CAMERA, _CAMERA_UM, _SCANNER_UM = 51123, "PixelSizeUm", re.compile(r"\bMPP\s*=\s*([\d.]+)")
 # dots per inch that programs state where nothing is known; ImageJ takes them for that, too
 # (ij.io.TiffDecoder)
 _NOT_CALIBRATED = 72
@@ -111,34 +116,33 @@ def read_scale(file: tifffile.TiffFile, path: Path, image: int = 0) -> Told:
     if pixels is None:
         scale = TiffScale((x, y), unit, imagej)
         spacing, word = _by_tags(scale, path)
-        if word == PIXEL and (um := _size_um(file)):
+        # dots per inch are mostly those of a screen, where the maker tells a size as well
+        if (word == PIXEL or "unit" not in imagej) and (sizes := sizes_of_makers(file)):
             # in words in which labels can tell it again
-            scale = TiffScale(((1_000_000, round(um * 1e6)),) * 2, 1, {**imagej, "unit": "um"})
+            depth = {"spacing": sizes[0]} if sizes[0] else {}
+            words = {**imagej, "unit": "um", **depth}
+            scale = TiffScale((resolution(sizes[2]), resolution(sizes[1])), 1, words)
             spacing, word = _by_tags(scale, path)
-        if (
-            word != PIXEL
-            and _length(about.get("slices")) > 1
-            and not _length(imagej.get("spacing"))
-        ):
+        if word != PIXEL and length(about.get("slices")) > 1 and not length(imagej.get("spacing")):
             remark(path, "its planes have no distance; the size of its columns is taken")
         # or images a second, for films
-        step = _length(about.get("finterval")) or 1.0 / (_length(about.get("fps")) or math.inf)
+        step = length(about.get("finterval")) or 1.0 / (length(about.get("fps")) or math.inf)
         step *= seconds_per_unit(about.get("tunit")) or 1.0
         marked = are_labels(MARK, about.get(MARK))
         return Told(scale, spacing, word, _imagej_channels(about), step, marked)
     ome = {
-        key: value if key.endswith("Unit") else _length(value)
+        key: value if key.endswith("Unit") else length(value)
         for key, value in pixels.attrib.items()
-        if key.startswith("PhysicalSize") and (key.endswith("Unit") or _length(value))
+        if key.startswith("PhysicalSize") and (key.endswith("Unit") or length(value))
     }
     scale = TiffScale((x, y), unit, imagej, ome)
     # a size without a unit is in micrometres, a step in seconds: so says the schema of OME
-    step = _length(pixels.get("TimeIncrement"))
+    step = length(pixels.get("TimeIncrement"))
     step *= seconds_per_unit(pixels.get("TimeIncrementUnit", "s"))
     spacing, word = _by_ome(scale, path)
-    if word != PIXEL and _length(pixels.get("SizeZ")) > 1 and not _length(ome.get("PhysicalSizeZ")):
+    if word != PIXEL and length(pixels.get("SizeZ")) > 1 and not length(ome.get("PhysicalSizeZ")):
         remark(path, "its planes have no distance; the size of its columns is taken")
-    if word != PIXEL and not all(_length(ome.get(f"PhysicalSize{axis}")) for axis in "XY"):
+    if word != PIXEL and not all(length(ome.get(f"PhysicalSize{axis}")) for axis in "XY"):
         remark(path, "its rows or columns tell no size; that of the others is taken")
     marked = are_labels(*(described or "").partition("=")[::2])
     return Told(scale, spacing, word, _ome_channels(pixels), step, marked)
@@ -149,7 +153,7 @@ Spacing = tuple[float, float, float]
 
 def _by_ome(scale: TiffScale, path: Path) -> tuple[Spacing, str]:
     """Return millimetres ``(z, y, x)``, and the unit."""
-    sizes = [_length(scale.ome.get(f"PhysicalSize{a}")) for a in "ZYX"]
+    sizes = [length(scale.ome.get(f"PhysicalSize{a}")) for a in "ZYX"]
     if not any(sizes):
         return (1.0, 1.0, 1.0), PIXEL
     # an axis of no size has that of the columns, so that voxels are not drawn out
@@ -182,25 +186,9 @@ def _by_tags(scale: TiffScale, path: Path) -> tuple[Spacing, str]:
         x, y = 1.0, y / x
     words = [scale.imagej.get("zunit", word), scale.imagej.get("yunit", word), word]
     (z_mm, y_mm, x_mm), name = factors_mm(words, path)
-    depth = _length(scale.imagej.get("spacing"))
+    depth = length(scale.imagej.get("spacing"))
     z = depth * z_mm if depth else x * x_mm
     return (z, y * y_mm, x * x_mm), name
-
-
-def _size_um(file: tifffile.TiffFile) -> float:
-    """Return micrometres a pixel as cameras and scanners tell them; 0 where they do not."""
-    tags = file.pages.first.tags
-    camera = tags[_CAMERA].value if _CAMERA in tags else None
-    if isinstance(camera, dict) and _length(camera.get(_CAMERA_UM)):
-        return _length(camera[_CAMERA_UM])
-    found = _SCANNER_UM.search(file.pages.first.description) if file.is_svs else None
-    return _length(found[1]) if found else 0.0
-
-
-def _length(value: Any) -> float:
-    """Return a length without its sign, as ImageJ takes it; 0 where there is none."""
-    number = abs(_real(value))
-    return number if math.isfinite(number) else 0.0
 
 
 def _real(value: Any) -> float:
@@ -660,14 +648,14 @@ def _in_unit(like: Volume, lengths_mm: tuple[float, ...]) -> tuple[str, tuple[fl
     """Return the unit that an image is spoken of in, in ImageJ's words, and the lengths in it."""
     unit = like.source.unit if isinstance(like, FileVolume) else "mm"
     if unit == "µm":
-        return "um", tuple(length * 1e3 for length in lengths_mm)
+        return "um", tuple(size * 1e3 for size in lengths_mm)
     return unit, lengths_mm
 
 
 def _ome_sizes(like: Volume) -> dict[str, Any]:
     unit, lengths = _in_unit(like, like.spacing)
     sizes: dict[str, Any] = {}
-    for axis, length in zip("ZYX"[-like.ndim :], lengths, strict=True):
-        sizes[f"PhysicalSize{axis}"] = length
+    for axis, size in zip("ZYX"[-like.ndim :], lengths, strict=True):
+        sizes[f"PhysicalSize{axis}"] = size
         sizes[f"PhysicalSize{axis}Unit"] = {"um": "µm"}.get(unit, unit)
     return sizes

@@ -1,10 +1,13 @@
-"""Words for units of length and time, as files and viewers write them; all readers ask here."""
+"""Units of length and time as files and viewers write them, and sizes in tags of makers."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -201,3 +204,74 @@ def metaimage_units(path: Path) -> SpaceUnits:
     found = _DISTANCE.search(head)
     word = found[1].decode("latin-1") if found else "?"
     return SpaceUnits() if word == "?" else SpaceUnits((word,) * 3)
+
+
+# tag of Micro-Manager, and its word for micrometres a pixel; those of Aperio's slide scanners
+_CAMERA, _CAMERA_UM, _SCANNER_UM = 51123, "PixelSizeUm", re.compile(r"\bMPP\s*=\s*([\d.]+)")
+_METRE_UM, _MM_UM = 1e6, 1e3
+# whole numbers of TIFF have 32 bits
+_LARGEST = 4_000_000_000
+
+
+def sizes_of_makers(file: Any) -> tuple[float, float, float] | None:
+    """Return micrometres ``(z, y, x)`` as makers of microscopes tell them in tags of their own.
+
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+        Of Micro-Manager, Aperio, Zeiss (LSM, SEM), FEI, Olympus or TVIPS.
+
+    Returns
+    -------
+    tuple of float or None
+        0 where the distance of planes is not told; None where nothing is, or in an unknown unit.
+    """
+    page = file.pages.first
+    camera = page.tags[_CAMERA].value if _CAMERA in page.tags else None
+    found: tuple[Any, Any, Any] = (0, 0, 0)
+    if isinstance(camera, dict) and length(camera.get(_CAMERA_UM)):
+        found = 0, camera[_CAMERA_UM], camera[_CAMERA_UM]
+    elif file.is_svs and (told := _SCANNER_UM.search(page.description)):
+        found = 0, told[1], told[1]
+    elif file.is_lsm or file.is_fei or file.is_sis:
+        found = tuple(length(size) * _METRE_UM for size in _in_metres(file))
+    elif file.is_sem:
+        named = (file.sem_metadata or {}).get("ap_image_pixel_size") or (0, 0, "")
+        size = length(named[1]) * _MM_UM * (mm_per_unit(named[2]) or 0) if len(named) > 2 else 0
+        found = 0, size, size
+    elif file.is_tvips:
+        # nanometres
+        told = file.tvips_metadata or {}
+        found = 0, *(length(told.get(f"PixelSize{axis}")) / _MM_UM for axis in "YX")
+    z, y, x = (length(size) for size in found)
+    return (z, y, x) if x and y else None
+
+
+def _in_metres(file: Any) -> tuple[Any, Any, Any]:
+    if file.is_lsm:
+        told = file.lsm_metadata or {}
+        return told.get("VoxelSizeZ"), told.get("VoxelSizeY"), told.get("VoxelSizeX")
+    if file.is_sis:
+        told = file.sis_metadata or {}
+        return 0, told.get("pixelsizey"), told.get("pixelsizex")
+    # a section for each beam that can have scanned it
+    parts = [(file.fei_metadata or {}).get(name) for name in ("Scan", "EScan", "IScan")]
+    known = [part for part in parts if isinstance(part, dict) and length(part.get("PixelWidth"))]
+    if not known:
+        return 0, 0, 0
+    return 0, known[0].get("PixelHeight", known[0]["PixelWidth"]), known[0]["PixelWidth"]
+
+
+def length(value: Any) -> float:
+    """Return a length without its sign, as ImageJ takes it; 0 where there is none."""
+    try:
+        number = abs(float(value))
+    except (TypeError, ValueError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def resolution(um: float) -> tuple[int, int]:
+    """Return pixels a micrometre as TIFF writes them, as two whole numbers."""
+    size = Fraction(um).limit_denominator(max(1, int(min(_LARGEST, _LARGEST / um))))
+    return size.denominator, size.numerator or 1
