@@ -157,6 +157,17 @@ def test_outlines_that_are_none_are_refused(points):
         read_segmentation("abc", SIZE)
 
 
+def test_outlines_that_wind_on_without_end_are_refused():
+    across = [0, 0, 16_000, 0, 16_000, 9, 0, 9]
+    assert from_outline(across, (16, 16_000)).any()
+    # each asks for a walk of minutes and of gigabytes
+    for given in (across * 500, [0, 0, 9e5, 0, 9e5, 9]):
+        with pytest.raises(DataError, match="outlines are too long"):
+            from_outline(given, (16, 16_000))
+    with pytest.raises(DataError, match="outlines are too long"):
+        read_segmentation([across] * 100, (16, 16_000))
+
+
 def test_an_image_too_large_to_be_one_is_refused():
     assert check_shape(SIZE, "here") == SIZE
     with pytest.raises(DataError, match="cannot have this size"):

@@ -173,6 +173,16 @@ def test_a_file_of_another_network_is_refused(tmp_path):
         build("a", None)
 
 
+@pytest.mark.parametrize("width", [1024, 10**9])
+def test_settings_of_a_network_far_larger_than_its_file_are_refused(tmp_path, width):
+    from safetensors.torch import save_file
+
+    told = {"architecture": "dios-fcn8s-1", "settings": f'{{"stride": 8, "width": {width}}}'}
+    save_file({"a": torch.zeros(2)}, tmp_path / "a.safetensors", told)
+    with pytest.raises(WeightsError, match="weights say a size that there is not"):
+        load_net(tmp_path / "a.safetensors")
+
+
 def test_files_that_are_no_models_are_passed_over(tmp_path):
     (tmp_path / "empty.safetensors").write_bytes(b"")
     (tmp_path / "text.safetensors").write_bytes(b"\xff" * 64)

@@ -212,6 +212,18 @@ def test_parts_that_unpack_to_more_than_the_file_are_refused(tmp_path: Path) -> 
         load_checkpoint(path)
 
 
+def test_parts_whose_names_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.pth"
+    torch.save({"a": torch.zeros(3)}, path)
+    load_checkpoint(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        name = next(n for n in archive.namelist() if n.endswith("data.pkl"))
+        # torch might read this one where another one was checked
+        archive.writestr(name.replace("data.pkl", "Data.pkl"), b"")
+    with pytest.raises(WeightsError, match="not safe to load"):
+        load_checkpoint(path)
+
+
 @pytest.mark.parametrize("zip_file", [True, False])
 def test_what_published_files_hold_is_read(tmp_path: Path, zip_file: bool) -> None:
     whole = torch.arange(24.0).reshape(4, 6)

@@ -1,5 +1,6 @@
 """Semantic training: what is read, a run that learns, stops and goes on, and what uses it."""
 
+import io
 import json
 
 import numpy as np
@@ -183,6 +184,16 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):
         train_semantic(part)
     with pytest.raises(DataError, match="output holds another run"):
         train_semantic(options(folder, tmp_path / "part", steps=6, seed=1), resume=True)
+    checkpoint = part.output / "semantic.pt"
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[: len(content) // 2])
+    with pytest.raises(WeightsError, match="weights cannot be read"):
+        train_semantic(part, resume=True)
+    state = torch.load(io.BytesIO(content), weights_only=True)
+    torch.save({"who": state["who"]}, checkpoint)
+    with pytest.raises(DataError, match="run cannot go on: expected its whole state"):
+        train_semantic(part, resume=True)
+    checkpoint.write_bytes(content)
     resumed = train_semantic(part, resume=True)
     one, other = load_file(whole.weights), load_file(resumed.weights)
     for key, values in one.items():

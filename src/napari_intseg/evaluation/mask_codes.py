@@ -161,6 +161,9 @@ MOST_PIXELS = 1 << 28
 
 # outlines are walked on a grid five times finer, as COCO's own rule has it
 _FINER = 5
+# steps on that grid round all outlines of an object: 1.7 million pixels of border. A text of 1 MB
+# can ask for a thousand times that, each step some bytes of memory (not tuned)
+_MOST_STEPS = 1 << 23
 
 Ints = NDArray[np.int64]
 
@@ -288,13 +291,19 @@ def from_outline(points: Sequence[float], shape: tuple[int, int]) -> BoolArray:
     Raises
     ------
     DataError
-        If they are no such numbers.
+        If they are no such numbers, or wind on without end.
 
     References
     ----------
     .. [1] Lin, T.-Y. et al. "Microsoft COCO: Common Objects in Context", arXiv:1405.0312.
     """
-    height, width = shape
+    corners = _corners(points)
+    _check_length([corners])
+    return _filled(*corners, shape)
+
+
+def _corners(points: Sequence[float]) -> tuple[Ints, Ints]:
+    """Return the corners of an outline on the finer grid."""
     try:
         given = np.asarray(points, np.float64)
         fits = given.ndim == 1 and len(given) >= 6 and len(given) % 2 == 0
@@ -309,6 +318,24 @@ def from_outline(points: Sequence[float], shape: tuple[int, int]) -> BoolArray:
         )
     # rounds as C does when it casts to whole numbers, half away from zero for positive ones
     x, y = (np.trunc(_FINER * given[i::2] + 0.5).astype(np.int64) for i in (0, 1))
+    return x, y
+
+
+def _check_length(corners: Sequence[tuple[Ints, Ints]]) -> None:
+    """Refuse outlines that are longer together than any object's."""
+    steps = sum(
+        int(np.maximum(*(np.abs(way - np.roll(way, -1)) + 1 for way in outline)).sum())
+        for outline in corners
+    )
+    if steps > _MOST_STEPS:
+        raise DataError(
+            f"outlines are too long: expected at most {_MOST_STEPS // _FINER} pixels for an "
+            f"object, got {steps // _FINER}. Check the file."
+        )
+
+
+def _filled(x: Ints, y: Ints, shape: tuple[int, int]) -> BoolArray:
+    height, width = shape
     u, v = _walk(x, y)
     step = np.flatnonzero(u[1:] != u[:-1]) + 1
     column = (np.minimum(u[step], u[step - 1]) + 0.5) / _FINER - 0.5
@@ -355,12 +382,13 @@ def read_segmentation(given: Any, shape: tuple[int, int]) -> BoolArray:
     if isinstance(given, dict) and "counts" in given:
         return from_counts(given["counts"], shape)
     if isinstance(given, list):
+        # published files hold outlines of two corners: they cover nothing
+        outlines = [one for one in given if not (isinstance(one, list) and len(one) < 6)]
+        corners = [_corners(outline) for outline in outlines]
+        _check_length(corners)
         mask = np.zeros(shape, bool)
-        for outline in given:
-            if isinstance(outline, list) and len(outline) < 6:
-                # published files hold outlines of two corners: they cover nothing
-                continue
-            mask |= from_outline(outline, shape)
+        for x, y in corners:
+            mask |= _filled(x, y, shape)
         return mask
     raise DataError(
         f"segmentation is of no known kind: expected outlines or run lengths, got "

@@ -32,8 +32,9 @@ _SPARE_BYTES = 1 << 16
 # looked at more closely: 256 MiB fit into memory
 _INFLATED_BYTES = 1 << 28
 
-# the number of this filter in HDF5's list of filters
-_DEFLATE = 1
+# numbers in HDF5's list of filters: those that make no bytes fewer, and those that keep the size of
+# a piece among their settings and take memory for that (n-bit and scale-offset, LZF)
+_DEFLATE, _SHUFFLE, _CHECKSUM, _IN_VALUES, _LZF, _SIZE_AT = 1, 2, 3, (5, 6), 32000, 2
 
 
 def linked(file: Any, path: Path, name: str) -> Any:
@@ -151,6 +152,7 @@ def _check_chunks(dataset: Any, path: Path) -> None:
     whole = int(dataset.dtype.itemsize)
     for n in dataset.chunks:
         whole *= int(n)
+    names = _filters(dataset, path, whole)
     large: list[tuple[int, ...]] = []
 
     def look(chunk: Any) -> None:
@@ -162,16 +164,39 @@ def _check_chunks(dataset: Any, path: Path) -> None:
             large.append(tuple(chunk.chunk_offset))
 
     dataset.id.chunk_iter(look)
-    plist = dataset.id.get_create_plist()
-    # the last filter is the first to be undone: if deflate, its output shows how much comes
-    count = plist.get_nfilters()
-    if not count or plist.get_filter(count - 1)[0] != _DEFLATE:
+    if _DEFLATE not in names or not large:
         return
+    # the last filter is the first to be undone
+    if names[-1] != _DEFLATE:
+        raise _wrong(path, "pieces that deflate packs last", f"filters {names}")
     for offset in large:
         _, raw = dataset.id.read_direct_chunk(offset)
         made = zlib.decompressobj().decompress(raw, 2 * whole + _SPARE_BYTES)
         if len(made) >= 2 * whole + _SPARE_BYTES:
             raise _wrong(path, f"pieces of {whole} bytes", "one that unpacks to more")
+
+
+def _filters(dataset: Any, path: Path, whole: int) -> list[int]:
+    """Return the numbers of the filters of pieces of so many bytes, checksums left out.
+
+    Raises
+    ------
+    FileError
+        If they pack twice, or ask for more memory than a piece takes.
+    """
+    plist = dataset.id.get_create_plist()
+    filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+    # zlib passes over a checksum behind what it unpacks
+    names = [one[0] for one in filters if one[0] != _CHECKSUM]
+    # packed twice, a piece could unpack to the product of both ratios
+    if len([name for name in names if name != _SHUFFLE]) > 1:
+        raise _wrong(path, "pieces that are packed once", f"filters {names}")
+    values = whole // int(dataset.dtype.itemsize)
+    for name, _, settings, *_ in filters:
+        most = {_LZF: whole, **dict.fromkeys(_IN_VALUES, values)}.get(name)
+        if most is not None and len(settings) > _SIZE_AT and settings[_SIZE_AT] > most:
+            raise _wrong(path, f"pieces of {whole} bytes", f"filter {name} of {settings[_SIZE_AT]}")
+    return names
 
 
 def _wrong(path: Path, rule: str, got: str) -> FileError:

@@ -48,6 +48,10 @@ from napari_intseg.models.networks import NETWORKS, Network, network_of
 from napari_intseg.models.weights.locate import load_checkpoint, load_strict
 from napari_intseg.models.weights.store import read_metadata
 
+# values that a file may lack, see `DrawnPrompt`; and the largest channels or blocks of a setting,
+# twice those of the widest published network
+_SPARE_VALUES, _MOST_SETTING = 1_000_000, 8192
+
 
 def build(
     name: str,
@@ -111,6 +115,8 @@ def load_net(path: Path) -> "ClickPyramid | WholeNet":
             f"weights are of another network: expected architecture {known}, got {told!r} "
             f"in {str(path)!r}. Choose a file that `napari-intseg train` wrote."
         )
+    if "settings" in metadata:
+        _check_size(network, metadata, state_dict, path)
     net: ClickPyramid | WholeNet = built(network, metadata, path)
     # files hold half precision, networks are loaded in float32: batch norm is folded in that
     values = {
@@ -124,10 +130,30 @@ def load_net(path: Path) -> "ClickPyramid | WholeNet":
     return net.eval().requires_grad_(False)
 
 
+def _check_size(
+    network: Network, metadata: Mapping[str, str], state_dict: Mapping[str, Any], path: Path
+) -> None:
+    """Refuse settings of a network far larger than the file, before it takes memory."""
+    with torch.device("meta"):
+        wanted = sum(
+            value.numel() for value in built(network, metadata, path).state_dict().values()
+        )
+    held = sum(value.numel() for value in state_dict.values())
+    # files from before a part was added lack that part
+    if wanted > 2 * held + _SPARE_VALUES:
+        raise WeightsError(
+            f"weights say a size that there is not: expected settings of a network of {held} "
+            f"values, got {wanted} in {str(path)!r}. Train or convert it again."
+        )
+
+
 def built(network: Network, metadata: Mapping[str, str], path: Path) -> Any:
     """Return a network of the size that its file says."""
     try:
-        return network.build(parse_json(metadata.get("settings", "{}")))
+        settings = parse_json(metadata.get("settings", "{}"))
+        if any(isinstance(n, int) and n > _MOST_SETTING for n in dict(settings).values()):
+            raise ValueError("a number is too large")
+        return network.build(settings)
     except (TypeError, ValueError) as err:
         raise WeightsError(
             f"weights say a size that there is not: expected settings of {network.name!r}, got "

@@ -103,7 +103,8 @@ def _check_zip(path: Path, size: int, stand_ins: Collection[str]) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            names = [entry.filename for entry in entries]
+            # torch looks for parts without regard to case
+            names = [entry.filename.casefold() for entry in entries]
             # two parts of one name are read differently by different programs
             if len(set(names)) < len(names) or sum(e.file_size for e in entries) > size:
                 raise UnsafeError("parts that take more memory than the file has bytes")

@@ -33,6 +33,7 @@ from napari_intseg.models.automatic.semantic_model import (
     read_semantic,
     takes_annotations,
 )
+from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.networks import build_semantic
 from napari_intseg.models.weights.store import SEMANTIC
@@ -379,17 +380,23 @@ class _SemanticRun:
         """Return the state of the checkpoint; an empty one if there is none."""
         if not self.checkpoint.exists():
             return {}
-        # a checkpoint that somebody passed on must not run code
-        told: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        if told["who"] != self._who():
+        told = load_checkpoint(self.checkpoint)
+        who = told.get("who") if isinstance(told, dict) else None
+        if who != self._who():
             raise DataError(
-                f"output holds another run: expected {told['who']}, got {self._who()}. Repeat the "
+                f"output holds another run: expected {who}, got {self._who()}. Repeat the "
                 "options of that run, or choose another folder."
             )
-        self.net.load_state_dict(told["net"])
-        self.optimiser.load_state_dict(told["optimiser"])
-        self.step, self.seconds = int(told["step"]), float(told["seconds"])
-        return told
+        try:
+            self.net.load_state_dict(told["net"])
+            self.optimiser.load_state_dict(told["optimiser"])
+            self.step, self.seconds = int(told["step"]), float(told["seconds"])
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as err:
+            raise DataError(
+                f"run cannot go on: expected its whole state, got {str(self.checkpoint)!r} "
+                f"({' '.join(str(err).split())[:200]}). Choose another folder."
+            ) from err
+        return dict(told)
 
     def _who(self) -> str:
         options = self.options
