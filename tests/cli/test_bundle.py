@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -14,16 +15,26 @@ from napari_intseg.session.journal.ro_crate import environment, read_bundle
 from napari_intseg.testing import phantom_volume
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A volume, labels from clicks in it, their journal and a bundle of all."""
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path_factory.mktemp("made")
     volume, _ = phantom_volume()
-    write_array(tmp_path / "scan.nrrd", volume.data, volume)
+    write_array(folder / "scan.nrrd", volume.data, volume)
     clicks = ["--click", "8,24,20@1", "--click", "8,24,44@2", "--model", "random-walker"]
-    assert main(["segment", "scan.nrrd", "-o", "labels.nrrd", "--quiet", *clicks]) == 0
-    words = ["--image", "scan.nrrd", "--with-image", "-o", "kept"]
-    assert main(["bundle", "labels.nrrd", *words]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["segment", "scan.nrrd", "-o", "labels.nrrd", "--quiet", *clicks]) == 0
+        words = ["--image", "scan.nrrd", "--with-image", "-o", "kept"]
+        assert main(["bundle", "labels.nrrd", *words]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path, monkeypatch):
+    """A copy of what was made, to work in."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 

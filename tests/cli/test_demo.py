@@ -88,7 +88,8 @@ def test_demo_finds_a_real_volume(shared, monkeypatch):
     assert case.truth.sum() > 10_000
 
 
-def test_demo_tells_what_is_wrong_in_one_line(alone, capsys):
+def test_demo_tells_what_is_wrong_in_one_line(alone, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "FLAT", ())
     write_array("flat.npy", np.zeros((5, 6)), Volume(np.zeros((5, 6))))
     write_array("empty.npy", np.zeros((5, 6, 7)), Volume(np.zeros((5, 6, 7))))
     (alone / "file").write_text("")
