@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.settings import get_settings
 from npe2 import PluginManifest
 
 from napari_intseg.core.prompts import Prompts
@@ -34,6 +35,17 @@ def _manifests_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_napari_stay() -> Iterator[None]:
+    """Write nothing into the file of napari's settings: it is the user's, and all processes'.
+
+    A window writes it nine times while it opens, a twentieth of what it costs.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(get_settings(), "_save_on_change", False)
+        yield
+
+
 class Toy:
     """Answers with what is as bright as the last positive click, less discs round negatives."""
 
@@ -54,7 +66,7 @@ class Toy:
 
     def predict(self, query: Query) -> Answer:
         self.entered.set()
-        assert self.gate.wait(30)
+        assert self.gate.wait(240)
         self.threads.add(threading.current_thread().name)
         self.queries.append(query.prompts)
         if self.error is not None:
@@ -92,7 +104,7 @@ class Pump:
     def post(self, call: Callable[[], None], _delay_ms: int = 0, /) -> None:
         self._calls.put(call)
 
-    def until(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    def until(self, condition: Callable[[], bool], timeout_s: float = 240.0) -> None:
         """Call what is posted until something is true."""
         end = time.monotonic() + timeout_s
         while not condition():

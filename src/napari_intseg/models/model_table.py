@@ -23,6 +23,17 @@ Table = dict[str, "ModelSpec"]
 """Models by name."""
 
 
+_THERE: set[str] = set()
+"""Packages that were found: a window asks 400 times while it opens, 0.2 ms each. What was not found
+is looked for anew, since it may be installed meanwhile."""
+
+
+def _is_there(package: str) -> bool:
+    if package not in _THERE and find_spec(package) is not None:
+        _THERE.add(package)
+    return package in _THERE
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What the registry knows of a model without loading it.
@@ -73,7 +84,7 @@ class ModelSpec:
     @property
     def is_installed(self) -> bool:
         """Whether the packages it needs are there."""
-        return all(find_spec(package) is not None for package in self.needs)
+        return all(map(_is_there, self.needs))
 
     @property
     def has_weights(self) -> bool:

@@ -375,6 +375,7 @@ class TestWeights:
 
 
 def test_without_the_extra_it_is_listed_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_intseg.models.model_table._THERE", set())
     monkeypatch.setattr("napari_intseg.models.model_table.find_spec", lambda _: None)
     assert not registry.available_models()["sam-vit-b"].is_installed
     with pytest.raises(MissingExtraError, match=r"transformers.*napari-intseg\[sam\]"):

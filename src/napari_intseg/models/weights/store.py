@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -287,6 +288,16 @@ def read_metadata(path: Path) -> Mapping[str, str]:
     Empty if the file is none, or has none: whoever asks wants to know whether it is a model.
     """
     try:
+        changed = path.stat()
+        return dict(_metadata(path, changed.st_mtime_ns, changed.st_size))
+    except OSError:
+        return {}
+
+
+# a window asks nine times for that of the bundled weights while it opens, 5 ms each
+@lru_cache
+def _metadata(path: Path, _changed_ns: int, _size: int, /) -> Mapping[str, str]:
+    try:
         with path.open("rb") as stream:
             # safetensors begins with the length of its header, 8 bytes, little-endian
             (length,) = struct.unpack("<Q", stream.read(8))
@@ -294,7 +305,7 @@ def read_metadata(path: Path) -> Mapping[str, str]:
                 return {}
             header = files.parse_json(stream.read(length))
         metadata = header.get("__metadata__", {})
-    except (OSError, ValueError, struct.error, AttributeError):
+    except (ValueError, struct.error, AttributeError):
         return {}
     return {name: text for name, text in metadata.items() if isinstance(text, str)}
 
