@@ -2,9 +2,18 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
+from app_model import Application
+from napari import Viewer
+from napari._app_model._app import NapariApplication, _napari_names
+from napari._qt._qapp_model.qactions import init_qactions
+from napari._qt.qt_viewer import QtViewer
+from napari._qt.threads.status_checker import StatusChecker
+from napari.plugins import _initialize_plugins
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -15,7 +24,7 @@ PLAIN = Qt.KeyboardModifier.NoModifier
 LEFT = Qt.MouseButton.LeftButton
 
 
-def turn(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+def turn(condition: Callable[[], object], timeout_s: float = 240.0) -> None:
     """Let the event loop run until something is true."""
     end = time.monotonic() + timeout_s
     while not condition():
@@ -53,6 +62,32 @@ def activate(widget: Any) -> None:
         return bool(window.isActiveWindow())
 
     turn(has_it)
+
+
+@contextmanager
+def lasting_viewer() -> Iterator[Viewer]:
+    """Open a viewer for several tests, as napari's `make_napari_viewer` does for one.
+
+    Opening and closing take half of what a test in a window costs. No other viewer may be open
+    meanwhile: napari's fixture takes it for one that a test forgot.
+    """
+    _initialize_plugins.cache_clear()
+    init_qactions.cache_clear()
+    app = NapariApplication("lasting")
+    app.injection_store.namespace = _napari_names
+    with (
+        patch.object(NapariApplication, "get_app_model", return_value=app),
+        patch.object(StatusChecker, "start"),
+    ):
+        viewer = Viewer(show=True, show_welcome_screen=False)
+        turn(viewer.window._qt_window.windowHandle().isExposed)
+        try:
+            yield viewer
+        finally:
+            with patch.object(viewer.window._qt_window, "_save_current_window_settings"):
+                viewer.close()
+            Application.destroy("lasting")
+            QtViewer._instances.clear()
 
 
 class Window:
@@ -104,7 +139,7 @@ class Window:
         QTest.keyClick(self.canvas.native, key, keys)
         breathe()
 
-    def settle(self, timeout_s: float = 60.0) -> None:
+    def settle(self, timeout_s: float = 240.0) -> None:
         """Wait until everything is answered and drawn."""
         turn(lambda: self.is_idle, timeout_s)
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from itertools import product
 
 import imageio.v3 as imageio
 import numpy as np
@@ -38,7 +39,7 @@ from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
 from napari_intseg.ui.panels.protect_panel import ProtectPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.qt.keybindings import canvas_of
-from real_window import LEFT, Window, activate, breathe, turn
+from real_window import LEFT, Window, activate, breathe, lasting_viewer, turn
 
 pytestmark = pytest.mark.gui
 
@@ -79,6 +80,36 @@ def opened(make_napari_viewer):
     yield open_window
     for window in made:
         window.close()
+
+
+@pytest.fixture(scope="class")
+def window_of_class(qapp):  # noqa: ARG001
+    """A window of the usual size for all tests of a class."""
+    with lasting_viewer() as viewer:
+        viewer.window._qt_window.resize(1366, 768)
+        window = Window(viewer)
+        window.settle()
+        yield window
+        window.close()
+
+
+@pytest.fixture
+def again(window_of_class):
+    """Open an image in the window of the class, as `opened` does in one of its own."""
+    window = window_of_class
+
+    def open_image(image, **options):
+        window.viewer.add_image(image, **options)
+        window.settle()
+        breathe(0.1)
+        return window
+
+    yield open_image
+    window.settle()
+    window.viewer.layers.clear()
+    window.viewer.dims.ndisplay = 2
+    window.widget.tabs.setCurrentIndex(0)
+    window.settle()
 
 
 def words(window):
@@ -232,7 +263,7 @@ class TestWhatIsInSight:
         breathe(0.2)
         before = camera_of(viewer).zoom
         window = Window(viewer)
-        turn(lambda: camera_of(viewer).zoom < before, 10)
+        turn(lambda: camera_of(viewer).zoom < before)
         right = window.at((0, 480)).x()
         assert right <= window.canvas.native.width()
         window.close()
@@ -434,16 +465,16 @@ class TestWheelAndKeys:
 
 
 class TestFirstClick:
-    def test_it_begins_an_object(self, opened, picture):
-        window = opened(picture)
+    def test_it_begins_an_object(self, again, picture):
+        window = again(picture)
         assert "Click on an object" in window.widget.status_panel.message
         window.click((50, 30))
         window.settle()
         assert window.labels[50, 30] == 1
         assert list(window.controller.image_controller.points.features["sign"]) == ["positive"]
 
-    def test_it_lies_on_the_plane_in_view(self, opened, scan):
-        window = opened(scan, scale=(5, 1, 1))
+    def test_it_lies_on_the_plane_in_view(self, again, scan):
+        window = again(scan, scale=(5, 1, 1))
         window.viewer.dims.set_point(0, 20)
         window.click((50, 90))
         window.settle()
@@ -452,8 +483,8 @@ class TestFirstClick:
         )
         assert np.flatnonzero(window.labels.any(axis=(1, 2))).tolist() == [4]
 
-    def test_a_drag_moves_the_view_and_begins_nothing(self, opened, picture):
-        window = opened(picture)
+    def test_a_drag_moves_the_view_and_begins_nothing(self, again, picture):
+        window = again(picture)
         native, start = window.canvas.native, window.at((50, 30))
         QTest.mousePress(native, LEFT, pos=start)
         for i in range(1, 8):
@@ -463,14 +494,14 @@ class TestFirstClick:
         breathe()
         assert window.controller.image_controller is None
 
-    def test_beside_the_image_it_begins_nothing(self, opened, picture):
-        window = opened(picture)
+    def test_beside_the_image_it_begins_nothing(self, again, picture):
+        window = again(picture)
         window.click((50, -12))
         assert window.controller.image_controller is None
 
     @pytest.mark.parametrize("selected", ["image", "labels", "none"])
-    def test_later_ones_are_not_lost_whatever_is_selected(self, opened, toy, picture, selected):
-        window = opened(picture)
+    def test_later_ones_are_not_lost_whatever_is_selected(self, again, toy, picture, selected):
+        window = again(picture)
         window.press(Qt.Key.Key_N)
         window.controller.image_controller.set_model(toy)
         window.click((50, 30))
@@ -492,20 +523,21 @@ class TestFirstClick:
         window.click((50, 32))
         assert len(work.points.data) == 3
 
-    def test_each_click_begins_an_object_from_the_first(self, opened, picture):
-        window = opened(picture)
+    def test_each_click_begins_an_object_from_the_first(self, again, picture):
+        window = again(picture)
         window.widget.object_panel.each.click()
         for place in ((50, 30), (50, 90)):
             window.click(place)
             window.settle()
         assert window.labels[50, 30] == 1
         assert window.labels[50, 90] == 2
+        window.widget.object_panel.each.click()
 
 
 class TestClickInside:
     @pytest.mark.parametrize("is_volume", [False, True])
-    def test_the_object_becomes_the_current_one(self, opened, toy, picture, scan, is_volume):
-        window = opened(scan if is_volume else picture)
+    def test_the_object_becomes_the_current_one(self, again, toy, picture, scan, is_volume):
+        window = again(scan if is_volume else picture)
         if is_volume:
             window.viewer.dims.set_point(0, 5)
         window.press(Qt.Key.Key_N)
@@ -523,8 +555,8 @@ class TestClickInside:
         plane = window.labels[5] if is_volume else window.labels
         assert (plane[50, 25], plane[50, 40], plane[50, 90]) == (0, 1, 2)
 
-    def test_who_asks_for_a_new_object_clicks_for_that(self, opened, toy, picture):
-        window = opened(picture)
+    def test_who_asks_for_a_new_object_clicks_for_that(self, again, toy, picture):
+        window = again(picture)
         window.press(Qt.Key.Key_N)
         window.controller.image_controller.set_model(toy)
         window.click((50, 30))
@@ -535,9 +567,9 @@ class TestClickInside:
         assert list(window.controller.image_controller.points.features["object"]) == [1, 2]
 
     def test_a_list_of_objects_that_is_open_is_not_filled_anew_by_an_answer(
-        self, opened, toy, picture
+        self, again, toy, picture
     ):
-        window = opened(picture)
+        window = again(picture)
         window.press(Qt.Key.Key_N)
         window.controller.image_controller.set_model(toy)
         window.click((50, 30))
@@ -553,9 +585,9 @@ class TestClickInside:
         assert filled, "another object is to choose from"
 
     def test_an_accepted_object_stays_as_it_is_and_the_next_click_begins_another(
-        self, opened, toy, picture
+        self, again, toy, picture
     ):
-        window = opened(picture)
+        window = again(picture)
         window.press(Qt.Key.Key_N)
         window.controller.image_controller.set_model(toy)
         window.click((50, 30))
@@ -574,8 +606,8 @@ class TestClickInside:
 
 class TestTable:
     @pytest.fixture
-    def window(self, opened, toy, picture):
-        made = opened(picture, scale=(0.5, 0.5), units=("mm", "mm"))
+    def window(self, again, toy, picture):
+        made = again(picture, scale=(0.5, 0.5), units=("mm", "mm"))
         made.press(Qt.Key.Key_N)
         made.controller.image_controller.set_model(toy)
         for place in ((25, 15), (25, 45)):
@@ -605,8 +637,8 @@ class TestTable:
         tip = table.model().index(1, STATE).data(Qt.ItemDataRole.ToolTipRole)
         assert tip == "failed: The model failed."
 
-    def test_volumes_are_in_millilitres(self, opened, toy, scan):
-        window = opened(scan, scale=(5, 1, 1), units=("mm",) * 3)
+    def test_volumes_are_in_millilitres(self, again, toy, scan):
+        window = again(scan, scale=(5, 1, 1), units=("mm",) * 3)
         window.press(Qt.Key.Key_N)
         window.controller.image_controller.set_model(toy)
         window.controller.image_controller.points.add((5, 50, 30))
@@ -700,8 +732,8 @@ class TestTable:
 
 
 class TestStatus:
-    def test_a_bar_and_cancel_are_there_while_something_runs(self, opened, scan):
-        window = opened(scan)
+    def test_a_bar_and_cancel_are_there_while_something_runs(self, again, scan):
+        window = again(scan)
         status = window.widget.status_panel
         window.click((50, 30))
         window.settle()
@@ -717,14 +749,14 @@ class TestStatus:
         window.settle()
         assert status.bar.isHidden()
 
-    def test_a_search_without_clicks_has_them_too(self, opened, picture, monkeypatch):
+    def test_a_search_without_clicks_has_them_too(self, again, picture, monkeypatch):
         def find(_search, should_stop):
             while not should_stop():
                 time.sleep(0.01)
             return automatic_start._Found("none", np.zeros(picture.shape, int), {}, stopped=True)
 
         monkeypatch.setattr(automatic_start, "_find", find)
-        window = opened(picture)
+        window = again(picture)
         status, starts = window.widget.status_panel, window.widget.automatic_panel.starts
         starts.start("everything")
         assert status.doing == "Looking for objects"
@@ -733,56 +765,15 @@ class TestStatus:
         turn(lambda: not starts.is_running)
         assert status.bar.isHidden()
 
-    def test_the_line_shows_three_rows_in_the_font_of_the_window(self, opened, picture):
-        line = opened(picture).widget.status_panel.line
-        assert line.height() >= 3 * line.fontMetrics().lineSpacing()
-        # with what the label leaves free round them
-        line.setText("one\ntwo\nthree")
-        assert line.height() >= line.heightForWidth(line.width())
-
-    @pytest.mark.parametrize("text", ["a longer tale " * 30, "很长的一句话" * 40])
-    def test_a_longer_text_ends_where_the_room_does(self, opened, picture, text):
-        window = opened(picture)
-        line = window.widget.status_panel.line
-        window.controller.signals.message.emit(text)
-        for width in (0, 300):
-            window.widget.setMinimumWidth(width)
-            breathe(0.1)
-            shown = line.text()
-            assert line.height() >= line.heightForWidth(line.width())
-            assert shown.endswith(" …")
-            assert text.startswith(shown.removesuffix(" …"))
-            assert len(shown) > 30
-        assert line.toolTip() == text
-        assert window.widget.status_panel.message == text
-
-    @pytest.mark.parametrize("of", ["objects", "planes", "places"])
-    def test_the_bar_says_what_it_has_room_for(self, opened, scan, of, monkeypatch):
-        window = opened(scan)
-        status = window.widget.status_panel
-        monkeypatch.setattr(StatusPanel, "doing", "Propagating")
-        progressed = window.controller.signals.progressed
-        progressed.emit(3, 11, of)
-        breathe()
-        progressed.emit(3, 11, of)  # now that the bar has its place and width
-        assert status.bar.isVisible()
-        in_window = status.bar.text()
-        assert "3 of 11" in in_window
-        assert status.bar.fontMetrics().horizontalAdvance(in_window) < status.bar.width()
-        status.bar.setFixedWidth(600)
-        breathe()
-        progressed.emit(3, 11, of)
-        assert status.bar.text() == f"Propagating: 3 of 11 {of}"
-        assert status.bar.toolTip() == "Propagating"
-
-    def test_a_search_is_called_so(self, opened, picture, monkeypatch):
-        window = opened(picture)
+    def test_a_search_is_called_so(self, again, picture, monkeypatch):
+        window = again(picture)
         searching = type(window.controller.searching)
-        monkeypatch.setattr(searching, "is_running", property(lambda _: True))
-        assert window.widget.status_panel.doing == "Looking for more"
+        with monkeypatch.context() as patch:
+            patch.setattr(searching, "is_running", property(lambda _: True))
+            assert window.widget.status_panel.doing == "Looking for more"
 
-    def test_an_error_gives_way_to_what_works_and_a_hint_to_another_view(self, opened, scan):
-        window = opened(scan)
+    def test_an_error_gives_way_to_what_works_and_a_hint_to_another_view(self, again, scan):
+        window = again(scan)
         status = window.widget.status_panel
         window.press(Qt.Key.Key_G)
         assert status.error
@@ -797,8 +788,8 @@ class TestStatus:
         breathe()
         assert "2-D view" not in status.message
 
-    def test_nothing_of_an_earlier_image_is_told_of_the_next(self, opened, picture):
-        window = opened(picture)
+    def test_nothing_of_an_earlier_image_is_told_of_the_next(self, again, picture):
+        window = again(picture)
         status = window.widget.status_panel
         window.controller.signals.message.emit("Image 8 of 60: a.tif. 4 done, 53 open.")
         window.controller.signals.changed.emit()
@@ -812,14 +803,14 @@ class TestStatus:
         breathe(0.1)
         assert status.error == "The disk is full.", "what went wrong is not taken away"
 
-    def test_warnings_of_the_log_are_shown(self, opened, picture):
-        window = opened(picture)
+    def test_warnings_of_the_log_are_shown(self, again, picture):
+        window = again(picture)
         logging.getLogger("napari_intseg.io").warning("the disk is slow: %s", "wait")
         breathe()
         assert window.widget.status_panel.message == "The disk is slow: wait."
 
-    def test_no_answer_of_before_is_told_while_something_runs(self, opened, toy, scan):
-        window = opened(scan)
+    def test_no_answer_of_before_is_told_while_something_runs(self, again, toy, scan):
+        window = again(scan)
         status = window.widget.status_panel
         window.press(Qt.Key.Key_N)
         window.controller.image_controller.set_model(toy)
@@ -840,8 +831,8 @@ class TestStatus:
         window.settle()
         assert "propagated to" in status.message
 
-    def test_what_napari_saves_is_told(self, opened, picture, tmp_path):
-        window = opened(picture, scale=(0.5, 0.5), units=("mm", "mm"))
+    def test_what_napari_saves_is_told(self, again, picture, tmp_path):
+        window = again(picture, scale=(0.5, 0.5), units=("mm", "mm"))
         window.click((25, 15))
         window.settle()
         layer = window.controller.image_controller.labels
@@ -850,8 +841,8 @@ class TestStatus:
         told = window.widget.status_panel.message
         assert told == "Wrote cells.nii.gz: 100 × 120 pixels, 0.5 × 0.5 mm apart."
 
-    def test_a_flat_image_has_no_planes_to_check(self, opened, picture):
-        window = opened(picture)
+    def test_a_flat_image_has_no_planes_to_check(self, again, picture):
+        window = again(picture)
         window.click((50, 30))
         window.settle()
         window.press(Qt.Key.Key_Q)
@@ -859,8 +850,8 @@ class TestStatus:
         assert not status.error
         assert "no planes to check" in status.message
 
-    def test_undo_says_what_it_takes_back(self, opened, picture):
-        window = opened(picture)
+    def test_undo_says_what_it_takes_back(self, again, picture):
+        window = again(picture)
         panel = window.widget.action_panel
         assert panel.undo.toolTip().startswith("Take back")
         window.click((50, 30))
@@ -869,8 +860,8 @@ class TestStatus:
         window.press(Qt.Key.Key_U)
         assert panel.redo.toolTip().startswith("Redo: Positive click.")
 
-    def test_columns_are_not_cut_in_the_usual_panel(self, opened, picture):
-        window = opened(picture)
+    def test_columns_are_not_cut_in_the_usual_panel(self, again, picture):
+        window = again(picture)
         window.click((50, 30))
         window.settle()
         window.press(Qt.Key.Key_K)
@@ -882,8 +873,8 @@ class TestStatus:
         marks = 34  # the tick, the colour, and what lies between them
         assert table.columnWidth(0) >= marks + table.fontMetrics().horizontalAdvance("999")
 
-    def test_it_follows_what_runs_to_its_end(self, opened, scan):
-        window = opened(scan)
+    def test_it_follows_what_runs_to_its_end(self, again, scan):
+        window = again(scan)
         status = window.widget.status_panel
         window.click((50, 30))
         window.settle()
@@ -891,6 +882,52 @@ class TestStatus:
         window.settle()
         assert "propagated to" in status.message
         assert status.doing == ""
+
+
+class TestRoomForText:
+    def test_the_line_shows_three_rows_in_the_font_of_the_window(self, opened, picture):
+        line = opened(picture).widget.status_panel.line
+        assert line.height() >= 3 * line.fontMetrics().lineSpacing()
+        # with what the label leaves free round them
+        line.setText("one\ntwo\nthree")
+        assert line.height() >= line.heightForWidth(line.width())
+
+    def test_a_longer_text_ends_where_the_room_does(self, opened, picture):
+        window = opened(picture)
+        line = window.widget.status_panel.line
+        told = ("a longer tale " * 30, "很长的一句话" * 40)
+        for text, width in product(told, (0, 300)):
+            window.controller.signals.message.emit(text)
+            window.widget.setMinimumWidth(width)
+            breathe(0.1)
+            shown = line.text()
+            assert line.height() >= line.heightForWidth(line.width())
+            assert shown.endswith(" …")
+            assert text.startswith(shown.removesuffix(" …"))
+            assert len(shown) > 30
+            assert line.toolTip() == text
+            assert window.widget.status_panel.message == text
+
+    def test_the_bar_says_what_it_has_room_for(self, opened, scan, monkeypatch):
+        window = opened(scan)
+        status = window.widget.status_panel
+        monkeypatch.setattr(StatusPanel, "doing", "Propagating")
+        progressed = window.controller.signals.progressed
+        kinds = ("objects", "planes", "places")
+        for of in kinds:
+            progressed.emit(3, 11, of)
+            breathe()
+            progressed.emit(3, 11, of)  # now that the bar has its place and width
+            assert status.bar.isVisible()
+            in_window = status.bar.text()
+            assert "3 of 11" in in_window
+            assert status.bar.fontMetrics().horizontalAdvance(in_window) < status.bar.width()
+        status.bar.setFixedWidth(600)
+        breathe()
+        for of in kinds:
+            progressed.emit(3, 11, of)
+            assert status.bar.text() == f"Propagating: 3 of 11 {of}"
+            assert status.bar.toolTip() == "Propagating"
 
 
 class TestModels:
