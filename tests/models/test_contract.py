@@ -279,7 +279,7 @@ def test_cudnn_takes_the_convolutions_of_every_network(name: str) -> None:
     image, truth = image_for(name)
     with Convolutions() as seen:
         # not the remembered embedding: its convolutions are asked about, too
-        model = load_model(name, device="cpu", precision="float32")
+        model = built(name).model
         model.predict(Query(model.prepare(image), prompts_for(model.traits, truth)))
     assert seen.with_cudnn
     assert all(seen.with_cudnn)

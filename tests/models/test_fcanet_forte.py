@@ -1,6 +1,7 @@
 """FCANet and Forte et al.: equal to their references."""
 
 import json
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,7 @@ from reference_weights import reference_state_dict
 
 @pytest.fixture(scope="module")
 def reference(shared, tmp_path_factory):
+    @cache
     def load(model, weights, arrays):
         info = json.loads((shared / "parity" / f"{weights}.json").read_text())
         given = np.load(shared / "parity" / f"{arrays}.npz")
