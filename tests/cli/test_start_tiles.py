@@ -173,7 +173,7 @@ def test_processes_that_are_killed_in_the_middle_change_no_pixel(folder, alone, 
 def test_workers_of_a_cluster_that_are_killed_in_the_middle_change_no_pixel(folder, alone, killed):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=1, threads_per_worker=1, dashboard_address=None
     ) as cluster:
         words = ("--scheduler", cluster.scheduler_address)
         assert start(folder, "cluster.zarr", *TILES, *words) == 0
