@@ -105,4 +105,4 @@ def test_it_ends_with_the_program_that_waits(monkeypatch):
     monkeypatch.setattr(os, "_exit", lambda status: (ended.set(), status))
     monkeypatch.setattr(os, "nice", lambda _more: None, raising=False)
     command.attend(io.StringIO(""))
-    assert ended.wait(10)
+    assert ended.wait(240)

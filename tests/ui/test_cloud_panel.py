@@ -43,7 +43,7 @@ def panel(qtbot, viewer):
 def press(qtbot, panel, button):
     before = panel.status.text()
     button.click()
-    qtbot.waitUntil(lambda: panel.status.text() not in (before, "Labelling …"), timeout=20_000)
+    qtbot.waitUntil(lambda: panel.status.text() not in (before, "Labelling …"), timeout=240_000)
 
 
 def test_selected_points_are_clicks_and_all_points_get_labels(qtbot, panel, cloud):

@@ -116,7 +116,7 @@ class Prompted(Window):
         super().press(key, keys)
         self.settle()
 
-    def settle(self, timeout_s=60.0):
+    def settle(self, timeout_s=240.0):
         breathe()
         super().settle(timeout_s)
         breathe()

@@ -202,7 +202,7 @@ def test_connecting_is_cancelled_at_once_and_the_model_before_goes_on(work, pump
     before, silent = work.loader.model, Tunnel(0)
     work.loader.choose(Choice(NAME, silent.address))
     assert work.loader.is_connecting
-    assert silent.entered.wait(30)
+    assert silent.entered.wait(240)
     work.cancel()
     pump.until(lambda: not work.loader.is_loading)
     silent.cut()
@@ -214,7 +214,7 @@ def test_connecting_is_cancelled_at_once_and_the_model_before_goes_on(work, pump
 def test_another_model_chosen_meanwhile_ends_connecting(work, pump):
     silent = Tunnel(0)
     work.loader.choose(Choice(NAME, silent.address))
-    assert silent.entered.wait(30)
+    assert silent.entered.wait(240)
     work.loader.choose(Choice("random-walker"))
     pump.until(lambda: not work.loader.is_loading and work.worker.is_idle)
     silent.cut()
@@ -225,7 +225,7 @@ def test_another_model_chosen_meanwhile_ends_connecting(work, pump):
 def test_closing_waits_for_no_machine(pump):
     controller, silent = ViewerController(ViewerModel(), pump.post), Tunnel(0)
     controller.loader.choose(Choice(NAME, silent.address))
-    assert silent.entered.wait(30)
+    assert silent.entered.wait(240)
     controller.close()
     silent.cut()
 

@@ -67,7 +67,7 @@ class Server(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(body[:1000])
             STALLING.set()
-            RELEASED.wait(60)
+            RELEASED.wait(240)
             return
         else:
             self.send_header("Content-Length", str(len(body)))

@@ -371,12 +371,12 @@ def test_a_line_is_forced_to_the_disk_elsewhere_while_others_are_written(saved, 
     def slow(_file):
         threads.append(threading.current_thread().name)
         forced.set()
-        assert go.wait(30)
+        assert go.wait(240)
 
     until(lambda: not file._power._is_busy)  # what the first line began
     monkeypatch.setattr(journal_disk.os, "fsync", slow)
     session.finish_object(1)  # is forced at once
-    assert forced.wait(30)
+    assert forced.wait(240)
     session.new_object()
     for i in range(10):
         session.click((3, i, i))
@@ -392,7 +392,7 @@ def test_a_disk_that_does_not_answer_is_waited_for_once(saved, monkeypatch):
     go, write, waited = threading.Event(), os.write, []
 
     def slow(to, content):
-        assert go.wait(30)
+        assert go.wait(240)
         return write(to, content)
 
     wait_for = file._change.wait_for

@@ -112,7 +112,7 @@ def test_cancel_stops_what_is_written_and_leaves_the_old_file(
     (tmp_path / name).write_bytes(b"old")
     export = export_measurements if name.endswith(".csv") else export_labels
     held = threading.Event()
-    controller.worker.submit(lambda _: held.wait(30), lambda _: None)
+    controller.worker.submit(lambda _: held.wait(240), lambda _: None)
     export(controller, tmp_path / name)
     assert controller.writing
     controller.cancel()

@@ -27,7 +27,7 @@ class Slow:
         plane = round(float(image[0, 0, 0]) * 255)
         if not self.is_free:
             self.entered.release()
-            assert self.steps.acquire(timeout=30)
+            assert self.steps.acquire(timeout=240)
         self.log.append(("prepare", plane))
         if self.error is not None:
             raise self.error
@@ -144,7 +144,7 @@ def test_held_back_it_prepares_nothing_until_something_new_is_asked_for(
 def test_a_plane_that_waits_to_be_prepared_is_not_when_held_back(controller, toy, begin, pump):
     gate = threading.Event()
     begin()
-    controller.worker.submit(lambda _: gate.wait(20), lambda _: None)
+    controller.worker.submit(lambda _: gate.wait(240), lambda _: None)
     pump.until(lambda: controller.prefetch._job is not None)
     controller.prefetch.hold()
     gate.set()

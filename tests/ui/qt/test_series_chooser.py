@@ -139,7 +139,7 @@ def test_the_window_stays_alive_and_cancel_ends_it(make_napari_viewer, folder, s
     monkeypatch.setattr(opening, "show_error", told.append)
     entered, _ = slow
     under_way = choose_and_add(viewer, folder)
-    assert entered.wait(30)
+    assert entered.wait(240)
     turn(lambda: under_way.is_shown)  # events are handled while it lists
     (bar,) = viewer.window._qt_window.findChildren(QProgressDialog)
     assert "Looking for scans" in bar.labelText()
@@ -155,7 +155,7 @@ def test_closing_the_window_in_the_middle_leaves_nothing(make_napari_viewer, fol
     viewer = make_napari_viewer(show=True)
     entered, _ = slow
     under_way = choose_and_add(viewer, folder)
-    assert entered.wait(30)
+    assert entered.wait(240)
     assert threads() == [THREAD]
     viewer.close()
     turn(lambda: under_way.is_closed)
@@ -168,7 +168,7 @@ def test_what_goes_on_after_slow_listing_is_the_same(make_napari_viewer, folder,
     viewer, done = make_napari_viewer(), []
     entered, gate = slow
     choose_and_add(viewer, list_series(folder)[0].files[0], on_done=lambda: done.append(True))
-    assert entered.wait(30)
+    assert entered.wait(240)
     gate.set()
     turn(lambda: bool(done))
     assert len(viewer.layers) == 1

@@ -30,7 +30,7 @@ def test_jobs_run_in_one_thread_and_outcomes_arrive_here(worker, pump):
 
 def test_the_newest_of_a_key_wins_among_those_that_wait(worker, pump):
     gate, done = threading.Event(), []
-    worker.submit(lambda _: gate.wait(20), lambda _: None)
+    worker.submit(lambda _: gate.wait(240), lambda _: None)
     for i in range(4):
         worker.submit(lambda _, i=i: i, lambda outcome: done.append(outcome.value), key="plane")
     worker.submit(lambda _: "other", lambda outcome: done.append(outcome.value))
@@ -41,7 +41,7 @@ def test_the_newest_of_a_key_wins_among_those_that_wait(worker, pump):
 
 def test_what_a_person_asks_is_not_replaced_by_what_the_program_asks(worker, pump):
     gate, done = threading.Event(), []
-    worker.submit(lambda _: gate.wait(20), lambda _: None)
+    worker.submit(lambda _: gate.wait(240), lambda _: None)
     for name, idle in (("old count", True), ("clear", False), ("count", True), ("count 2", True)):
         worker.submit(
             lambda _, name=name: name,
@@ -56,7 +56,7 @@ def test_what_a_person_asks_is_not_replaced_by_what_the_program_asks(worker, pum
 
 def test_the_urgent_goes_first(worker, pump):
     gate, done = threading.Event(), []
-    worker.submit(lambda _: gate.wait(20), lambda _: None)
+    worker.submit(lambda _: gate.wait(240), lambda _: None)
     worker.submit(lambda _: 1, lambda outcome: done.append(outcome.value))
     worker.submit(lambda _: 2, lambda outcome: done.append(outcome.value), first=True)
     gate.set()
@@ -88,7 +88,7 @@ def test_close_stops_what_runs_drops_what_waits_and_tells_nobody(pump):
 
     worker.submit(long, told.append)
     worker.submit(lambda _: told.append("ran"), told.append)
-    assert started.wait(20)
+    assert started.wait(240)
     worker.close()
     pump.drain()
     assert told == []
@@ -106,7 +106,7 @@ def test_a_job_can_be_cancelled(worker, pump):
         return "stopped"
 
     job = worker.submit(long, lambda outcome: done.append(outcome.value))
-    assert started.wait(20)
+    assert started.wait(240)
     job.cancel()
     pump.until(lambda: bool(done))
     assert done == ["stopped"]
