@@ -141,7 +141,7 @@ def run(
         encoder.embed = lambda _: {"image": encoded[same]}
     prepared = model.prepare(image)
     if any(other.encoded_by == case.fixture for other in CASES):
-        encoded[case.fixture] = prepared.payload["image"]
+        encoded[case.fixture] = torch.as_tensor(prepared.payload["image"])
     return Run(case, model, prepared, wanted, image, early[0] if early else None)
 
 
