@@ -146,7 +146,6 @@ def test_folding_and_channels_last_do_not_change_the_answer(
     "stem",
     [
         "ritm_hrnet18s_itermask",
-        "ritm_hrnet18_itermask_scaled",
         "ritm_hrnet32_itermask_scaled",
         "ritm_resnet34_deeplab_scaled",
     ],

@@ -216,21 +216,21 @@ def test_the_image_list_follows_the_layers(window, picture):
     assert panel.count() == 1
 
 
-@pytest.mark.parametrize("which", ["points", "labels", "image"])
-def test_a_removed_layer_is_told_and_work_can_begin_again(window, picture, which):
+def test_a_removed_layer_is_told_and_work_can_begin_again(window, picture):
     image = window.viewer.add_image(picture, name="disc")
-    window.controller.new_object()
-    window.controller.image_controller.points.add((50, 60))
-    image_controller = window.controller.image_controller
-    window.viewer.layers.remove({"image": image}.get(which) or getattr(image_controller, which))
-    window.settle()
-    assert f"The {which} layer" in window.widget.status_panel.error
-    if which == "image":
-        window.viewer.add_image(picture, name="disc")
-    window.controller.new_object()
-    window.controller.image_controller.points.add((50, 60))
-    window.settle()
-    assert (window.labels > 0).any()
+    for which in ("points", "labels", "image"):
+        window.controller.new_object()
+        window.controller.image_controller.points.add((50, 60))
+        image_controller = window.controller.image_controller
+        window.viewer.layers.remove({"image": image}.get(which) or getattr(image_controller, which))
+        window.settle()
+        assert f"The {which} layer" in window.widget.status_panel.error
+        if which == "image":
+            window.viewer.add_image(picture, name="disc")
+        window.controller.new_object()
+        window.controller.image_controller.points.add((50, 60))
+        window.settle()
+        assert (window.labels > 0).any()
 
 
 def test_a_taken_key_is_left_alone_and_told(make_napari_viewer):

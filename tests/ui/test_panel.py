@@ -204,15 +204,16 @@ class TestWhatIsInSight:
         assert is_in_sight(window.widget.review_panel.next)
         assert is_in_sight(window.widget.review_panel.list)
 
-    @pytest.mark.parametrize("is_folded", [True, False])
-    def test_in_the_usual_window_the_actions_are_in_sight(self, opened, scan, is_folded):
+    def test_in_the_usual_window_the_actions_are_in_sight(self, opened, scan):
         window = opened(scan, (1090, 650))
-        window.widget.header.fold(is_folded)
-        breathe(0.1)
-        assert len(needed(window)) == 6
-        for one in (*needed(window), window.widget.object_panel.table, window.widget.tabs.tabBar()):
-            assert is_in_sight(one), told(one)
-        assert window.widget.status_panel.line.visibleRegion().boundingRect().height() > 10
+        table, tabs = window.widget.object_panel.table, window.widget.tabs.tabBar()
+        for is_folded in (True, False):
+            window.widget.header.fold(is_folded)
+            breathe(0.1)
+            assert len(needed(window)) == 6
+            for one in (*needed(window), table, tabs):
+                assert is_in_sight(one), told(one)
+            assert window.widget.status_panel.line.visibleRegion().boundingRect().height() > 10
 
     def test_in_the_usual_window_no_tab_scrolls(self, opened, scan):
         window = opened(scan, (1090, 650))
@@ -422,8 +423,7 @@ class TestWheelAndKeys:
         QTest.keyClick(canvas, Qt.Key.Key_N)
         turn(lambda: window.controller.image_controller is not None)
 
-    @pytest.mark.parametrize("key", [Qt.Key.Key_Tab, Qt.Key.Key_Backtab])
-    def test_the_keyboard_alone_leaves_tables(self, opened, picture, key):
+    def test_the_keyboard_alone_leaves_tables(self, opened, picture):
         window = opened(picture)
         activate(window.widget)
         for row, col in ((50, 30), (50, 90)):
@@ -431,19 +431,20 @@ class TestWheelAndKeys:
             window.click((row, col))
         window.settle()
         models = window.widget.model_panel
-        models.open_catalogue()
-        breathe(0.1)
-        for table in (models.catalogue.table, window.widget.object_panel.table):
-            assert table.model().rowCount() > 1
-            activate(table)
-            table.setFocus()
-            turn(table.hasFocus)
-            QTest.keyClick(table, Qt.Key.Key_Down)
-            assert table.hasFocus(), "arrows go through the rows"
-            QTest.keyClick(table, key)
-            breathe()
-            assert not table.hasFocus()
-            models.catalogue.close()
+        for key in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+            models.open_catalogue()
+            breathe(0.1)
+            for table in (models.catalogue.table, window.widget.object_panel.table):
+                assert table.model().rowCount() > 1
+                activate(table)
+                table.setFocus()
+                turn(table.hasFocus)
+                QTest.keyClick(table, Qt.Key.Key_Down)
+                assert table.hasFocus(), "arrows go through the rows"
+                QTest.keyClick(table, key)
+                breathe()
+                assert not table.hasFocus()
+                models.catalogue.close()
 
     def test_a_row_gives_the_keys_back_and_a_name_is_typed_into_it(self, opened, picture):
         window = opened(picture)
