@@ -54,6 +54,27 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
+def test_permissions_stay_and_what_is_write_protected_is_not_replaced(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_text(path, "old")
+    path.chmod(0o660)
+    files.write_text(path, "new")
+    assert path.stat().st_mode & 0o777 == 0o660
+    path.chmod(0o440)
+    with files.hidden_folder(tmp_path) as parts:
+        (parts / "a.json").write_text("newer")
+        for replace in (
+            lambda: files.put(parts / "a.json", path),
+            lambda: files.put_all(parts, tmp_path),
+            lambda: files.put_series(parts, tmp_path, ["a.json"], []),
+        ):
+            with pytest.raises(PermissionError, match="write-protected"):
+                replace()
+    assert path.read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
 @pytest.mark.usefixtures("exchanging")
 def test_a_folder_takes_the_place_of_another(tmp_path):
     target = tmp_path / "a.zarr"

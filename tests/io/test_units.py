@@ -1,6 +1,8 @@
 """Words for units: one table, and every reader that asks it."""
 
+import math
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,14 @@ import zarr
 from napari_intseg.io.hooks import layer_grid
 from napari_intseg.io.read import read_mask, read_volume
 from napari_intseg.io.suffixes import FileWarning
-from napari_intseg.io.units import factors_mm, mm_per_unit, seconds_per_unit, unit_of
+from napari_intseg.io.units import (
+    factors_mm,
+    mm_per_unit,
+    resolution,
+    seconds_per_unit,
+    sizes_of_makers,
+    unit_of,
+)
 from napari_intseg.io.write import write_labels
 
 CELL = (2e-3, 0.25e-3, 0.25e-3)
@@ -239,3 +248,46 @@ def test_layers_tell_a_unit_for_each_axis():
     grid = layer_grid(np.zeros((5, 20, 30)), meta)
     assert grid.source.unit == "µm"
     np.testing.assert_allclose(grid.spacing, CELL)
+
+
+# in the words of tifffile's metadata
+MAKERS = {
+    "lsm": ({"VoxelSizeX": 1e-7, "VoxelSizeY": 2e-7, "VoxelSizeZ": 1e-6}, (1.0, 0.2, 0.1)),
+    "sis": ({"pixelsizex": 1e-7, "pixelsizey": 2e-7}, (0, 0.2, 0.1)),
+    "tvips": ({"PixelSizeX": 0.5, "PixelSizeY": 0.25}, (0, 0.00025, 0.0005)),
+    "fei": ({"IScan": {"PixelWidth": 1e-9}}, (0, 1e-3, 1e-3)),
+    "sem": ({"ap_image_pixel_size": ("Image Pixel Size", 2.0, "µm")}, (0, 2.0, 2.0)),
+}
+NOTHING = [
+    ("lsm", {}), ("lsm", {"VoxelSizeX": "no", "VoxelSizeY": 1e-7}), ("fei", {"Scan": "no"}),
+    ("sis", {"pixelsizex": math.nan, "pixelsizey": 1.0}), ("tvips", None),
+    ("sem", {"ap_image_pixel_size": ("Image Pixel Size", "no")}),
+]  # fmt: skip
+
+
+def made_by(maker, told):
+    """What tifffile says of a file by a maker."""
+    file = SimpleNamespace(pages=SimpleNamespace(first=SimpleNamespace(tags={}, description="")))
+    file.is_svs = False
+    for name in MAKERS:
+        setattr(file, f"is_{name}", name == maker)
+        setattr(file, f"{name}_metadata", told if name == maker else None)
+    return file
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_sizes_that_makers_of_microscopes_tell_are_micrometres(maker):
+    told, sizes = MAKERS[maker]
+    assert sizes_of_makers(made_by(maker, told)) == pytest.approx(sizes)
+
+
+@pytest.mark.parametrize(("maker", "told"), NOTHING)
+def test_sizes_of_makers_that_are_none_are_passed_over(maker, told):
+    assert sizes_of_makers(made_by(maker, told)) is None
+
+
+@pytest.mark.parametrize("um", [1e-4, 2.5e-3, 0.325, 1 / 3, 25.4, 4000.0])
+def test_a_size_is_two_whole_numbers_of_a_tiff(um):
+    pixels, micrometres = resolution(um)
+    assert max(pixels, micrometres) < 2**32
+    assert micrometres / pixels == pytest.approx(um, rel=1e-6)

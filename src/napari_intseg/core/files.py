@@ -5,6 +5,7 @@ A kill or a power cut leaves the old file or the new one, never a mixture.
 
 import csv
 import ctypes
+import errno
 import io
 import json
 import math
@@ -63,6 +64,8 @@ def hidden_folder(folder: Path) -> Iterator[Path]:
 def put(made: Path, target: Path) -> None:
     """Move a file or a folder to its place in one step, on the disk when this returns.
 
+    A file that takes the place of another one gets its permissions.
+
     Parameters
     ----------
     made : Path
@@ -70,7 +73,13 @@ def put(made: Path, target: Path) -> None:
         may then be found at `made`.
     target : Path
         Where to.
+
+    Raises
+    ------
+    PermissionError
+        If what is there is write-protected; see `check_unprotected`.
     """
+    _keep_rights(made, target)
     # content first: a name that points to unwritten blocks is an empty file after a power cut
     sync(made)
     if made.is_dir() and target.is_dir():
@@ -83,6 +92,30 @@ def put(made: Path, target: Path) -> None:
         made.replace(target)
     # the new name is on the disk only once its folder is
     _sync_one(target.parent)
+
+
+def check_unprotected(target: Path) -> None:
+    """Refuse to replace what its owner has write-protected: a rename would not ask.
+
+    Raises
+    ------
+    PermissionError
+        If nobody may write to it, which on Windows the system itself says.
+    """
+    try:
+        mode = target.stat().st_mode
+    except (OSError, ValueError):
+        # nothing is there, or nothing that a name leads to
+        return
+    if os.name == "posix" and not mode & 0o222:
+        raise PermissionError(errno.EACCES, "it is write-protected", str(target))
+
+
+def _keep_rights(made: Path, target: Path) -> None:
+    check_unprotected(target)
+    if made.is_file() and target.is_file():
+        # others who share the folder write to it as they did
+        shutil.copymode(target, made)
 
 
 def put_all(parts: Path, folder: Path, *, gone: Collection[str] = ()) -> None:
@@ -98,6 +131,8 @@ def put_all(parts: Path, folder: Path, *, gone: Collection[str] = ()) -> None:
         Names of files in `folder` that do not belong to it any more.
     """
     finish(folder)
+    for made in parts.iterdir():
+        _keep_rights(made, folder / made.name)
     if gone:
         (parts / _GONE).write_text("\n".join(gone), "utf-8")
     sync(parts)
@@ -143,6 +178,8 @@ def put_series(parts: Path, folder: Path, gone: Collection[str], others: Collect
     others : collection of str
         Names of files in `folder` that go with them and stay.
     """
+    for made in parts.iterdir():
+        _keep_rights(made, folder / made.name)
     here = {path.name for path in folder.iterdir() if path != parts}
     # only where nothing else lives in the folder can another folder take its place
     if here <= {*gone, *others} and _put_as_folder(parts, folder, here & {*others}):

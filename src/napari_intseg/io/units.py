@@ -228,13 +228,13 @@ def sizes_of_makers(file: Any) -> tuple[float, float, float] | None:
     """
     page = file.pages.first
     camera = page.tags[_CAMERA].value if _CAMERA in page.tags else None
-    found: tuple[Any, Any, Any] = (0, 0, 0)
+    found: Sequence[Any] = (0, 0, 0)
     if isinstance(camera, dict) and length(camera.get(_CAMERA_UM)):
         found = 0, camera[_CAMERA_UM], camera[_CAMERA_UM]
-    elif file.is_svs and (told := _SCANNER_UM.search(page.description)):
-        found = 0, told[1], told[1]
+    elif file.is_svs and (words := _SCANNER_UM.search(page.description)):
+        found = 0, words[1], words[1]
     elif file.is_lsm or file.is_fei or file.is_sis:
-        found = tuple(length(size) * _METRE_UM for size in _in_metres(file))
+        found = [length(size) * _METRE_UM for size in _in_metres(file)]
     elif file.is_sem:
         named = (file.sem_metadata or {}).get("ap_image_pixel_size") or (0, 0, "")
         size = length(named[1]) * _MM_UM * (mm_per_unit(named[2]) or 0) if len(named) > 2 else 0
@@ -242,7 +242,7 @@ def sizes_of_makers(file: Any) -> tuple[float, float, float] | None:
     elif file.is_tvips:
         # nanometres
         told = file.tvips_metadata or {}
-        found = 0, *(length(told.get(f"PixelSize{axis}")) / _MM_UM for axis in "YX")
+        found = [0, *(length(told.get(f"PixelSize{axis}")) / _MM_UM for axis in "YX")]
     z, y, x = (length(size) for size in found)
     return (z, y, x) if x and y else None
 

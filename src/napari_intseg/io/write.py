@@ -85,6 +85,7 @@ def check_target(path: str | Path, *inputs: str | Path | None, overwrite: bool =
                 "allow it to be replaced with --overwrite (overwrite=True in Python)."
             )
         check_apart(path, *inputs)
+        files.check_unprotected(path)
         if not folder.is_dir():
             raise FileError(
                 f"folder is missing: expected an existing folder, got {str(folder)!r}. "

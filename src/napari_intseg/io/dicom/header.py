@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -136,6 +136,13 @@ _PLAIN = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
 # an item of a compressed frame has a tag and a length of 4 bytes each (PS3.5 A.4):
 # the least that a compressed frame takes
 _FRAGMENT_BYTES = 8
+# tag, kind and length of pixels, and a byte that makes their length even; in both orders
+_BEFORE_BYTES = 13
+_ORDERS: tuple[tuple[Literal["little", "big"], slice], ...] = (
+    ("little", slice(4)),
+    ("big", slice(4, 8)),
+)
+_PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 # the code for centimetres in "Physical Units X Direction", and Y (PS3.3 C.8.5.5)
 _CENTIMETRES = 3
 
@@ -410,7 +417,8 @@ def _missing_frames(data: Any, syntax: str, shape: tuple[int, int], count: int, 
             bits = bits * 2 // 3
     wanted, held = count * bits // 8, path.stat().st_size
     # frames of whole bytes alone: only of these is it known where each begins
-    if syntax in _PLAIN and count > 1 and bits and bits % 8 == 0:
+    is_known = syntax in _PLAIN and count > 1 and bits and bits % 8 == 0
+    if is_known and not _ends_with_pixels(path, wanted):
         start, length = place_of_pixels(path)
         # where the length is another, rows or columns may be wrong, and each frame beside its place
         if 0 <= length - wanted <= 1 and start + wanted > held:
@@ -420,6 +428,19 @@ def _missing_frames(data: Any, syntax: str, shape: tuple[int, int], count: int, 
     if wanted > held:
         raise ValueError(f"{held} bytes for {count} frames of {shape[0]}x{shape[1]} pixels")
     return 0
+
+
+def _ends_with_pixels(path: Path, count: int) -> bool:
+    """Whether so many bytes of pixels, and no others, are the end of a file: it is whole then."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - count - _BEFORE_BYTES, 0))
+        head = file.read(_BEFORE_BYTES)
+    # the length is even (PS3.5 7.1.1), so that a byte may follow the pixels
+    spare = count % 2
+    at = _BEFORE_BYTES - spare
+    lengths = [(count + spare).to_bytes(8, order)[cut] for order, cut in _ORDERS]
+    tags = head[at - 12 : at - 8], head[at - 8 : at - 4]
+    return head[at - 4 : at] in lengths and any(tag in _PIXEL_TAGS for tag in tags)
 
 
 def _frame(data: Any, header: Header, number: int, layout: FrameLayout) -> DicomFrame:

@@ -266,7 +266,9 @@ def on_grid(layer: Layer, data: Any, image_axes: ImageAxes, labels: Labels) -> F
     probes = np.vstack([np.zeros(ndim), np.eye(ndim)])
     seen = np.array([target.world_to_data(layer.data_to_world(p)) for p in probes], float)
     linear = (seen[1:] - seen[0]).T
-    moved = np.asarray(data, float) @ linear.T + seen[0]
+    # a point at no place, or at infinity, lies outside; that is told, not numpy's remark on it
+    with np.errstate(invalid="ignore"):
+        moved = np.asarray(data, float) @ linear.T + seen[0]
     return np.asarray(np.round(moved, _DECIMALS))
 
 
