@@ -219,13 +219,12 @@ def test_colours_of_channels(window):
 
 def test_channels_are_shown_in_colour_before_the_first_click_and_a_tooltip_says_so_after(window):
     panel = window.widget.image_panel
-    panel.axes.setCurrentIndex(panel.axes.findData("zcyx"))
-    assert panel.colour.isVisible()
+    window.controller.choose_axes("zcyx")
+    assert not panel.colour.isHidden()
     assert panel.colour.isEnabled()
     assert "Only before the first click" not in panel.colour.toolTip()
     window.click((20, 20))
     window.settle()
-    # the header has folded
     assert not panel.colour.isHidden()
     assert not panel.colour.isEnabled()
     assert "Only before the first click" in panel.colour.toolTip()

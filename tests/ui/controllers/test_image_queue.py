@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -441,7 +440,7 @@ class TestWindow:
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
         for words in ("Cancel", "Beside the images"):
             assert window.controller.image is None
-            monkeypatch.setattr(QMessageBox, "exec", partial(press, words))
+            monkeypatch.setattr(QMessageBox, "exec", lambda box, words=words: press(words, box))
             window.widget.do("open_queue")
 
         def shown(name):
