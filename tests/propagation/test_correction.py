@@ -110,3 +110,43 @@ def test_a_walk_that_was_broken_off_goes_on_where_it_was(session):
     assert 0 < len(part.planes) < len(whole.planes)
     session.propagate()
     np.testing.assert_array_equal(session.mask, wanted)
+
+
+def test_a_plane_with_an_answer_is_corrected_although_it_looks_unlike_the_clicked_one():
+    data = np.zeros((21, 40, 44), np.uint8)
+    for index, grey in zip(range(8, 14), (133, 133, 133, 143, 153, 255), strict=True):
+        data[index, 10:20, 10:20], data[index, 10:20, 20:22] = grey, 102
+    session = Session(Follows(), Volume(data), window=(0, 255), zoom_in=None, obey=False)
+    session.set_initial_mask(square(10, 20, 10, 20), Plane(0, 10))
+    ((_, stop),) = [s for s in session.propagate().stops if s[1].plane.index > 10]
+    assert (stop.plane.index, stop.reason) == (13, "unlike"), "where nothing is known it ends"
+    before = session.mask
+    session.set_initial_mask(square(10, 20, 10, 22), Plane(0, 13))
+    session.propagate()
+    assert (session.mask & ~before)[12].any()
+
+
+class Insists(Follows):
+    """Answers with the mask it is given alone."""
+
+    def predict(self, query):
+        mask = np.zeros(query.prepared.shape, bool)
+        if query.prev_logits is not None:
+            mask = query.prev_logits > 0
+        return Answer(np.where(mask, np.float32(5), np.float32(-5)))
+
+
+def test_a_removal_leaves_the_shape_between_two_clicked_planes():
+    data = np.zeros((21, 40, 44), np.uint8)
+    data[:, 10:20, 10:20] = 255
+    session = Session(Insists(), Volume(data), window=(0, 255), zoom_in=None, obey=False)
+    for index in (5, 15):
+        session.set_initial_mask(square(10, 20, 10, 20), Plane(0, index))
+    session.propagate()
+    session.set_initial_mask(square(10, 20, 10, 14), Plane(0, 15))
+    session.propagate()
+    widths = session.mask[:, 15].sum(axis=1)
+    assert widths[14] < 6, "it is carried"
+    # four tenths of the way to the corrected plane
+    assert widths[9] >= 7
+    assert (np.diff(widths[5:16]) <= 0).all()

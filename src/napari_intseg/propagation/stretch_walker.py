@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -40,6 +40,9 @@ from napari_intseg.propagation.request import Walk
 from napari_intseg.propagation.restraint import Cones, cut
 from napari_intseg.propagation.stretch import Anchor, Earlier, Shapes, Stretch, blend
 
+# reasons that say where an object ends. On a plane that has an answer it was found to go on, and
+# the new answers that were refused for them were better than what they left: see docs/results.md
+_ENDS = frozenset({"another", "unlike"})
 # pixels round the window: grey values are smoothed over four of them, see `Restraint.apply`
 _SMOOTHED_PX = 5
 
@@ -311,6 +314,7 @@ class StretchWalker:
                 change = Correction(neighbour, nothing)
             else:
                 mask = old.mask(self.threshold)
+                why = None if why in _ENDS else why
                 new = held.mask if why is None else self._near(mask, neighbour)
                 change = self._carried(index, anchor, change, mask, new)
                 if change.is_settled(mask):
@@ -392,13 +396,35 @@ class StretchWalker:
             return Correction.between(mask, new)
         restraint = self.request.settings.restraint
         reach = restraint.allowance_mm(new, self.step_mm, self.spacing)
-        other = self.stretch.right if anchor is self.stretch.left else self.stretch.left
-        firm = None
-        vouches = other is not None and other.is_start and restraint.cone
-        if other is not None and vouches and not self._is_refuted(other, anchor):
-            away = restraint.cone * abs(other.index - index) * self.step_mm
-            firm = inner(other.patch.mask(self.threshold), away, self.spacing)
+        firm = self._firm(index, anchor)
         return change.carried(mask, new, reach, self.spacing, firm)
+
+    def _firm(self, index: int, anchor: Anchor) -> BoolArray | None:
+        """Return what the clicked plane on the other side vouches for; None: nothing.
+
+        It is its inside, less one mm for each mm to it, and the shape between the two: a small
+        remnant at a nucleus's end took a tenth of the planes behind it along.
+        """
+        left, right = self.stretch.left, self.stretch.right
+        cone, other = self.request.settings.restraint.cone, right if anchor is left else left
+        if left is None or right is None or other is None or not (other.is_start and cone):
+            return None
+        if self._is_refuted(other, anchor):
+            return None
+        away = cone * abs(other.index - index) * self.step_mm
+        weight = (right.index - index) / (right.index - left.index)
+        between = self._shapes.at(weight, self.threshold).mask(self.threshold)
+        return inner(other.patch.mask(self.threshold), away, self.spacing) | between
+
+    @cached_property
+    def _shapes(self) -> Shapes:
+        """The shapes between the masks of both clicked planes."""
+        left, right = self.stretch.left, self.stretch.right
+        assert left is not None
+        assert right is not None
+        return Shapes(
+            left.patch.mask(self.threshold), right.patch.mask(self.threshold), self.spacing
+        )
 
     def _is_refuted(self, other: Anchor, anchor: Anchor) -> bool:
         """Whether one clicked plane vouches for what a person has taken away on another one.
