@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from napari_intseg.models.nets import click_pyramid
 from napari_intseg.models.nets.click_pyramid import (
     STAGES,
     ClickPyramid,
+    Conv,
     InvertedResidual,
     Lite0,
     draw_disks,
@@ -221,7 +224,7 @@ def test_both_precisions_agree(precision):
 
 @pytest.mark.skipif(click_pyramid._POINTWISE is None, reason="no bfloat16 on this processor")
 @pytest.mark.parametrize("stride", [1, 2])
-def test_an_activation_in_one_pass_with_its_convolution_changes_no_bit(stride, monkeypatch):
+def test_convolutions_in_one_pass_on_weights_in_order_change_no_bit(stride, monkeypatch):
     torch.manual_seed(0)
     block = InvertedResidual(8, 8, 5, stride, 6).to(torch.bfloat16).eval()
     # as far from zero as the limit of 6, which some responses then reach
@@ -236,7 +239,40 @@ def test_an_activation_in_one_pass_with_its_convolution_changes_no_bit(stride, m
     monkeypatch.setattr(click_pyramid, "_POINTWISE", None)
     with torch.inference_mode():
         assert torch.equal(found, block(x))
-    assert len(used) == 2
+    assert len(used) == 3
+
+
+@pytest.mark.skipif(click_pyramid._POINTWISE is None, reason="no convolution in one pass here")
+def test_weights_are_put_in_order_once_and_anew_when_they_change(monkeypatch):
+    torch.manual_seed(0)
+    conv, x, orders = Conv(4, 6, 3, padding=1), torch.randn(1, 4, 9, 11), []
+    in_order = torch.ops.mkldnn._reorder_convolution_weight
+    monkeypatch.setattr(
+        torch.ops.mkldnn,
+        "_reorder_convolution_weight",
+        lambda *args: orders.append(args) or in_order(*args),
+    )
+
+    def agrees():
+        plain = torch.nn.functional.conv2d(x.to(conv.weight), conv.weight, conv.bias, padding=1)
+        with torch.inference_mode():
+            return torch.allclose(conv(x.to(conv.weight)), plain, rtol=1e-2, atol=1e-2)
+
+    assert agrees()
+    assert agrees()
+    assert len(orders) == 1
+    # in place, as a step of training and `load_state_dict` do
+    with torch.no_grad():
+        conv.weight.mul_(-3)
+    assert agrees()
+    assert len(orders) == 2
+    conv.to(torch.bfloat16)
+    assert agrees()
+    assert len(orders) == 3
+    assert deepcopy(conv).weight.equal(conv.weight)
+    conv(x.to(conv.weight)).sum().backward()
+    assert conv.weight.grad is not None
+    assert len(orders) == 3
 
 
 def test_a_file_in_the_weights_folder_is_a_model_by_its_name(tmp_path, monkeypatch):

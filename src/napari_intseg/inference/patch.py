@@ -108,12 +108,14 @@ class Patch:
         row, col = rows - self.row0, cols - self.col0
         on_rows = np.flatnonzero((row >= 0) & (row < self.logits.shape[0]))
         on_cols = np.flatnonzero((col >= 0) & (col < self.logits.shape[1]))
-        out = np.full((len(rows), len(cols)), -LOGIT_LIMIT, np.float32)
         here, there = (row[on_rows], col[on_cols]), (on_rows, on_cols)
-        if all(_is_run(indices) for indices in (*here, *there)):
-            out[_run(there)] = self.logits[_run(here)]
+        if all(_is_run(indices) for indices in here):
+            found = self.logits[_run(here)]
         else:
-            out[np.ix_(*there)] = self.logits[np.ix_(*here)]
+            # one axis after the other takes two thirds of the time of both at once
+            found = np.take(np.take(self.logits, here[0], axis=0), here[1], axis=1)
+        out = np.full((len(rows), len(cols)), -LOGIT_LIMIT, np.float32)
+        out[_run(there) if all(_is_run(indices) for indices in there) else np.ix_(*there)] = found
         return out
 
     def value(self, row: int, col: int) -> float:

@@ -424,15 +424,23 @@ def _interpolated(
     then: Callable[[FloatArray], FloatArray] = lambda image: image,
 ) -> FloatArray:
     """Return an image interpolated along both axes, and a function of each pixel of that."""
-    image = interpolate(image, 0, plans[0])
-    rows, cols = len(image), len(plans[1][0])
+    rows, cols = (len(plan[0]) for plan in plans)
+    # along rows single pixels are picked, along columns whole rows, which is quicker: so the rows
+    # go first while they are few (384² to 2,048²: 17.6 ms instead of 23.9)
+    first = 1 if len(image) < rows else 0
+    image = interpolate(image, first, plans[first])
     if rows * cols <= _AT_ONCE_PX:
-        return then(interpolate(image, 1, plans[1]))
+        return then(interpolate(image, 1 - first, plans[1 - first]))
     out = np.empty((rows, cols, *image.shape[2:]), np.float32)
     step = max(1, _CACHED_PX // cols)
-    for first in range(0, rows, step):
-        part = image[first : first + step]
-        out[first : first + step] = then(interpolate(part, 1, plans[1]))
+    for start in range(0, rows, step):
+        part = slice(start, start + step)
+        if first:
+            low, high, weight = plans[0]
+            some = interpolate(image, 0, (low[part], high[part], weight[part]))
+        else:
+            some = interpolate(image[part], 1, plans[1])
+        out[part] = then(some)
     return out
 
 

@@ -1,8 +1,10 @@
 """Our own click network: the image is encoded once, clicks pass a light pyramid of their own."""
 
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +32,95 @@ CHANNELS = (16, 24, 40, 112, 320)
 EPSILON = 1e-3
 """Of the batch normalisation in the published weights."""
 
+Act = Literal["none", "relu", "relu6"]
 
-class Depthwise(nn.Conv2d):
+# responses are not kept for anything else, hence in place
+_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "relu": partial(F.relu, inplace=True),
+    "relu6": partial(F.hardtanh, min_val=0.0, max_val=6.0, inplace=True),
+}
+_ONEDNN_NAMES: Mapping[str, tuple[str, list[float]]] = {
+    "none": ("none", []),
+    "relu": ("relu", []),
+    "relu6": ("hardtanh", [0.0, 6.0]),
+}
+
+
+def _pointwise() -> Callable[..., Tensor] | None:
+    """Return PyTorch's convolution with an activation in one pass on a CPU; None if it has none."""
+    # private names, as in `device.has_bfloat16`: a version without them computes step by step. On
+    # processors of another kind than the one it was measured on, packing may change numbers
+    mkldnn = torch.ops.mkldnn
+    found: Callable[..., Tensor] | None = getattr(mkldnn, "_convolution_pointwise", None)
+    is_measured = platform.machine().lower() in ("x86_64", "amd64")
+    can_pack = hasattr(mkldnn, "_reorder_convolution_weight")
+    return found if torch.backends.mkldnn.is_available() and is_measured and can_pack else None  # type: ignore[no-untyped-call]
+
+
+_POINTWISE = _pointwise()
+
+
+class Conv(nn.Conv2d):
+    """A convolution, for answers on a CPU in one pass with its activation.
+
+    Its weights are then put in the order in which oneDNN computes once, not at every call. The
+    activation comes before the response is rounded, which changes no bit: 0 and 6 are numbers of
+    bfloat16, and rounding keeps the order. So answers in bfloat16 are the same to the bit, and
+    those in float32 but for the order of sums.
+    """
+
+    # what the weights were when they were put in order, and in order; see `_in_order`
+    _packed: tuple[object, Tensor] | None = None
+
+    def forward(self, x: Tensor, act: Act = "none") -> Tensor:
+        """Return the response, after an activation."""
+        if _POINTWISE is None or not self._is_answering(x):
+            y = super().forward(x)
+            return _ACTIVATIONS[act](y) if act != "none" else y
+        name, limits = _ONEDNN_NAMES[act]
+        # encoding 384 x 384 pixels takes 17.4 ms so instead of 21.5, a click 21.2 instead of 26.2:
+        # bfloat16, one core of a busy machine (docs/results.md)
+        return _POINTWISE(
+            x, self._in_order(x), self.bias, self.padding, self.stride, self.dilation, self.groups,
+            name, limits, "",
+        )  # fmt: skip
+
+    def _is_answering(self, x: Tensor) -> bool:
+        weight = self.weight
+        return (
+            x.device.type == weight.device.type == "cpu"
+            and x.dtype == weight.dtype
+            and x.dtype in (torch.float32, torch.bfloat16)
+            and not torch.is_grad_enabled()
+            and not torch.is_autocast_enabled("cpu")
+            # a graph that is recorded for another engine knows nothing of oneDNN
+            and not torch.onnx.is_in_onnx_export()
+            # PyTorch does not count how often such weights are changed
+            and not weight.is_inference()
+        )
+
+    def _in_order(self, x: Tensor) -> Tensor:
+        """Return the weights in oneDNN's order, for which an image of any size does."""
+        weight = self.weight
+        state = weight.data_ptr(), weight._version
+        if self._packed is None or self._packed[0] != state:
+            packed = torch.ops.mkldnn._reorder_convolution_weight(
+                weight, self.padding, self.stride, self.dilation, self.groups, list(x.shape)
+            )
+            self._packed = state, packed
+        return self._packed[1]
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        # weights that move or are converted may come to lie where others lay
+        self._packed = None
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # weights in oneDNN's order cannot be copied
+        return {name: value for name, value in self.__dict__.items() if name != "_packed"}
+
+
+class Depthwise(Conv):
     """A filter for each channel, which keeps its grid, or halves it at stride 2.
 
     Under autocast on a CPU it stays in float32: its backward pass in bfloat16 takes twice as long.
@@ -40,43 +129,13 @@ class Depthwise(nn.Conv2d):
     def __init__(self, width: int, kernel: int, stride: int = 1) -> None:
         super().__init__(width, width, kernel, stride, kernel // 2, groups=width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return features of shape (B, width, H / stride, W / stride)."""
+    def forward(self, x: Tensor, act: Act = "none") -> Tensor:
+        """Return features of shape (B, width, H / stride, W / stride), after an activation."""
         # measured: a step of training took 2.80 s in bfloat16, 1.77 s with this (docs/results.md)
         if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             with torch.autocast("cpu", enabled=False):
-                return super().forward(x.float())
-        return super().forward(x)
-
-
-def _pointwise() -> Callable[..., Tensor] | None:
-    """Return PyTorch's convolution with an activation in one pass on a CPU; None if it has none."""
-    # private names, as in `device.has_bfloat16`: a version without them computes step by step
-    mkldnn = torch.ops.mkldnn
-    found: Callable[..., Tensor] | None = getattr(mkldnn, "_convolution_pointwise", None)
-    is_half = getattr(mkldnn, "_is_mkldnn_bf16_supported", bool)
-    return found if torch.backends.mkldnn.is_available() and is_half() else None  # type: ignore[no-untyped-call]
-
-
-_POINTWISE = _pointwise()
-
-
-def _activated(conv: nn.Module, x: Tensor, act: nn.ReLU6) -> Tensor:
-    """Return ``act(conv(x))``, for answers in bfloat16 on a CPU in one pass over the memory.
-
-    The activation then comes before the response is rounded, which changes no bit: 0 and 6 are
-    numbers of bfloat16, and rounding keeps the order.
-    """
-    assert isinstance(conv, nn.Conv2d)
-    is_half = x.device.type == "cpu" and x.dtype == conv.weight.dtype == torch.bfloat16
-    if _POINTWISE is None or not is_half or torch.is_grad_enabled():
-        y: Tensor = act(conv(x))
-        return y
-    # a pass of encoding takes a seventh less: 384 x 384 pixels, 15.4 ms -> 13.3 on one core
-    return _POINTWISE(
-        x, conv.weight, conv.bias, conv.padding, conv.stride, conv.dilation, conv.groups,
-        "hardtanh", [0.0, 6.0], "",
-    )  # fmt: skip
+                return super().forward(x.float(), act)
+        return super().forward(x, act)
 
 
 class InvertedResidual(nn.Module):
@@ -85,17 +144,16 @@ class InvertedResidual(nn.Module):
     def __init__(self, inp: int, out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         mid = inp * expansion
-        self.expand = nn.Conv2d(inp, mid, 1) if expansion > 1 else nn.Identity()
+        self.expand = Conv(inp, mid, 1) if expansion > 1 else nn.Identity()
         self.depthwise = Depthwise(mid, kernel, stride)
-        self.project = nn.Conv2d(mid, out, 1)
-        self.act = nn.ReLU6(inplace=True)
+        self.project = Conv(mid, out, 1)
         self.expands = expansion > 1
         self.adds = stride == 1 and inp == out
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features of shape (B, out, H / stride, W / stride)."""
-        y = _activated(self.expand, x, self.act) if self.expands else x
-        narrow: Tensor = self.project(_activated(self.depthwise, y, self.act))
+        y = self.expand(x, "relu6") if self.expands else x
+        narrow: Tensor = self.project(self.depthwise(y, "relu6"))
         return x + narrow if self.adds else narrow
 
 
@@ -116,8 +174,7 @@ class Lite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, 32, 3, 2, 1)
-        self.act = nn.ReLU6(inplace=True)
+        self.stem = Conv(3, 32, 3, 2, 1)
         stages, inp = [], 32
         for kernel, stride, expansion, out, repeats in STAGES:
             blocks = []
@@ -131,7 +188,7 @@ class Lite0(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return features at strides 2, 4, 8, 16, 32 of an RGB batch (B, 3, H, W) in [-1, 1]."""
-        x = _activated(self.stem, image, self.act)
+        x = self.stem(image, "relu6")
         taps = []
         for i, stage in enumerate(self.stages):
             x = stage(x)
@@ -202,14 +259,17 @@ class ConvNorm(nn.Module):
 
     def __init__(self, inp: int, out: int, kernel: int = 1, *, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inp, out, kernel, stride, kernel // 2, bias=False)
+        self.conv = Conv(inp, out, kernel, stride, kernel // 2, bias=False)
         # less than PyTorch's 0.1, since batches are small here and each moves the statistics
         self.norm: nn.Module = nn.BatchNorm2d(out, momentum=0.03)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised response."""
+    def forward(self, x: Tensor, act: Act = "none") -> Tensor:
+        """Return the normalised response, after an activation."""
+        if isinstance(self.norm, nn.Identity):
+            folded: Tensor = self.conv(x, act)
+            return folded
         y: Tensor = self.norm(self.conv(x))
-        return y
+        return _ACTIVATIONS[act](y) if act != "none" else y
 
     def fold(self) -> None:
         """Put the normalisation into the convolution, for answers only."""
@@ -227,13 +287,12 @@ class WideBlock(nn.Module):
         super().__init__()
         self.depthwise = Depthwise(width, kernel)
         wide = width * expansion
-        self.expand = ConvNorm(width, wide) if norm else nn.Conv2d(width, wide, 1)
-        self.project = nn.Conv2d(width * expansion, width, 1)
-        self.act = nn.ReLU(inplace=True)
+        self.expand = ConvNorm(width, wide) if norm else Conv(width, wide, 1)
+        self.project = Conv(width * expansion, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features of the same shape."""
-        y: Tensor = self.project(self.act(self.expand(self.depthwise(x))))
+        y: Tensor = self.project(self.expand(self.depthwise(x), "relu"))
         return x + y
 
 
@@ -260,7 +319,7 @@ class Similarity(nn.Module):
 
     def __init__(self, width: int, stride: int) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(width, HEADS * HEAD_DIM, 1)
+        self.embed = Conv(width, HEADS * HEAD_DIM, 1)
         self.read = ConvNorm(2 * HEADS, width)
         self.stride = stride
 
@@ -307,14 +366,14 @@ class DrawnPrompt(nn.Module):
         super().__init__()
         first, *rest = DRAWN_WIDTHS
         pairs = list(zip(DRAWN_WIDTHS, WIDTHS, strict=True))
-        self.stem = nn.Conv2d(1, first, 3, 2, 1)
-        self.look = nn.ModuleList(nn.Conv2d(outer, inner, 1) for inner, outer in pairs)
+        self.stem = Conv(1, first, 3, 2, 1)
+        self.look = nn.ModuleList(Conv(outer, inner, 1) for inner, outer in pairs)
         self.down = nn.ModuleList(
-            nn.Sequential(Depthwise(inp, 3, 2), nn.Conv2d(inp, out, 1))
+            nn.Sequential(Depthwise(inp, 3, 2), Conv(inp, out, 1))
             for inp, out in pairwise(DRAWN_WIDTHS)
         )
         self.mix = nn.ModuleList(WideBlock(inner, norm=False) for inner in rest)
-        self.give = nn.ModuleList(nn.Conv2d(inner, outer, 1) for inner, outer in pairs)
+        self.give = nn.ModuleList(Conv(inner, outer, 1) for inner, outer in pairs)
         for layer in self.give:
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)
@@ -324,7 +383,7 @@ class DrawnPrompt(nn.Module):
         x, changed = self.stem(drawn.to(maps[0].dtype)), []
         for level, features in enumerate(maps):
             x = self.down[level - 1](x) if level else x
-            x = F.relu(x + self.look[level](features))
+            x = _rectified(x + self.look[level](features))
             x = self.mix[level - 1](x) if level else x
             changed.append(features + self.give[level](x).to(features.dtype))
         return changed
@@ -368,12 +427,8 @@ class ClickPyramid(nn.Module):
             ConvNorm(inp, out) for inp, out in ((w32, w16), (w16, w8), (w8, w4), (w4, w2))
         )
         self.outer = nn.ModuleList((WideBlock(w16), WideBlock(w8), WideBlock(w4), WideBlock(w4)))
-        self.fine = nn.Sequential(
-            Depthwise(w2, 3),
-            ConvNorm(w2, w2 * 2),
-            nn.ReLU(inplace=True),
-        )
-        self.head = nn.Conv2d(w2 * 2, 1, 3, padding=1)
+        self.fine = nn.ModuleList((Depthwise(w2, 3), ConvNorm(w2, w2 * 2)))
+        self.head = Conv(w2 * 2, 1, 3, padding=1)
         # None in networks of files from before it: they see nothing of what is drawn
         self.drawn: DrawnPrompt | None = DrawnPrompt()
 
@@ -429,21 +484,24 @@ class ClickPyramid(nn.Module):
             Previous probability; zero when there is none.
         """
         maps, looked = kept[:5], kept[5:]
-        prompt = torch.cat((draw_disks(clicks, prev.shape[2:]).to(prev), prev), 1)
-        prompt = prompt.to(maps[0].dtype, memory_format=torch.channels_last)
-        fine = F.relu(self.prompt_mix(F.relu(self.prompt(prompt) + maps[0])))
+        kind = maps[0].dtype
+        prompt = torch.cat((draw_disks(clicks, prev.shape[2:]).to(kind), prev.to(kind)), 1)
+        # after the numbers are converted: moving half of the memory takes half as long
+        prompt = prompt.contiguous(memory_format=torch.channels_last)
+        fine = self.prompt_mix(_rectified(self.prompt(prompt) + maps[0]), "relu")
         x, ways = fine, list[Tensor]()
         for level in range(4):
             here = self.down[level](x) + maps[level + 1]
             if level in (1, 2):
                 unit = looked[level - 1]
                 here = here + self.similar[level - 1](unit, clicks, here.shape[2:]).to(here)
-            x = self.inner[level](F.relu(here))
+            x = self.inner[level](_rectified(here))
             ways.append(x)
         for step, skip in enumerate((ways[2], ways[1], ways[0])):
-            x = self.outer[step](F.relu(_double(self.up[step](x)) + skip))
+            x = self.outer[step](_rectified(_double(self.up[step](x)) + skip))
         x = self.outer[3](x)
-        x = self.fine(F.relu(_double(self.up[3](x)) + fine))
+        x = self.fine[0](_rectified(_double(self.up[3](x)) + fine))
+        x = self.fine[1](x, "relu")
         return _double(self.head(x).float())
 
     def _look(self, maps: list[Tensor]) -> list[Tensor]:
@@ -463,6 +521,11 @@ class ClickPyramid(nn.Module):
             if isinstance(module, ConvNorm):
                 module.fold()
         return self
+
+
+def _rectified(total: Tensor) -> Tensor:
+    """Return a sum that is needed for nothing else, rectified in place."""
+    return F.relu(total, inplace=True)
 
 
 def _double(x: Tensor) -> Tensor:
