@@ -4,7 +4,7 @@ import pytest
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
 from napari_intseg.core.segmenter import logit, sigmoid
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.patch import Patch, trimmed
+from napari_intseg.inference.patch import Patch, stability, trimmed
 from napari_intseg.inference.view import Flip, View, longer_side, resize
 
 
@@ -177,3 +177,31 @@ def test_an_answer_on_a_large_slice_is_the_same_in_parts(
     parts = view.put_back(logits).logits
     monkeypatch.setattr("napari_intseg.inference.view._AT_ONCE_PX", 700 * 801)
     np.testing.assert_array_equal(view.put_back(logits).logits, parts)
+
+
+@pytest.mark.parametrize("resample", ["probability", "logits"])
+def test_an_answer_on_a_large_slice_is_computed_as_far_as_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, resample: str
+) -> None:
+    view = View(20, 720, 0, 801, (96, 110), (750, 801))
+    rows, cols = np.ogrid[:96, :110]
+    logits = (9 - np.hypot(rows - 60, cols - 30)).astype(np.float32)
+    computed, part_of = [], View.put_back_part
+    monkeypatch.setattr(
+        View,
+        "put_back_part",
+        lambda *args: computed.append(part_of(*args)) or computed[-1],
+    )
+    whole = view.put_back(logits, resample).settled()
+    assert computed.pop().logits.shape == (700, 801)
+    patch = view.put_back(logits, resample)
+    assert (patch.box(), stability(patch, 0.5)) == (whole.box(), stability(whole, 0.5))
+    crop = View(380, 680, 100, 433, (40, 50), view.shape)
+    found, seen = (crop.prev_logits(one, resample) for one in (patch, whole))
+    np.testing.assert_allclose(found, seen, rtol=1e-5, atol=1e-5)
+    assert sum(one.logits.size for one in computed) < whole.logits.size / 2
+    np.testing.assert_array_equal(patch.settled().logits, whole.logits)
+    assert computed[-1].logits.shape == (700, 801)
+    # where most of a view may be object, all is computed at once
+    most = view.put_back(logits + 40, resample)
+    assert most.near(0) is most

@@ -95,10 +95,19 @@ class Patch:
 
     def box(self, threshold: float = 0.5) -> tuple[int, int, int, int] | None:
         """Return ``(row0, row1, col0, col1)`` of the object, half-open; None if there is none."""
-        box = bounding_box(self.inside(threshold))
+        near = self.near(logit_of(threshold))
+        box = bounding_box(near.inside(threshold))
         if box is None:
             return None
-        return box[0] + self.row0, box[1] + self.row0, box[2] + self.col0, box[3] + self.col0
+        return box[0] + near.row0, box[1] + near.row0, box[2] + near.col0, box[3] + near.col0
+
+    def near(self, limit: float) -> "Patch":  # noqa: ARG002 - for those that are computed late
+        """Return a patch that holds all logits above a limit; others may be left out."""
+        return self
+
+    def settled(self) -> "Patch":
+        """Return the same, with nothing left to be computed."""
+        return self
 
     def at(self, rows: Indices, cols: Indices) -> FloatArray:
         """Return the logits where some rows and columns of the slice cross, float32.
@@ -303,8 +312,9 @@ def stability(patch: Patch, threshold: float) -> float:
     .. [1] Kirillov, A. et al. "Segment anything", arXiv:2304.02643.
     """
     middle = float(logit(np.array(threshold, np.float32)))
-    loose = int(np.count_nonzero(patch.logits > middle - 1))
-    return int(np.count_nonzero(patch.logits > middle + 1)) / loose if loose else 0.0
+    logits = patch.near(middle - 1).logits
+    loose = int(np.count_nonzero(logits > middle - 1))
+    return int(np.count_nonzero(logits > middle + 1)) / loose if loose else 0.0
 
 
 # a network with one head answers otherwise on narrower views, where the part fills the view that
@@ -365,7 +375,7 @@ def raised(patch: Patch, step: float) -> Patch:
 
 def is_unsure(patch: Patch, threshold: float) -> bool:
     """Whether a first answer is no empty one, and worth comparing with others by `likeliest`."""
-    return stability(patch, threshold) <= _UNSURE and bool(patch.inside(threshold).any())
+    return stability(patch, threshold) <= _UNSURE and patch.box(threshold) is not None
 
 
 def likeliest(patches: Sequence[Patch], click: Click, threshold: float) -> int:

@@ -415,11 +415,13 @@ class _SliceQuestion:
             answer = self._kept_in_part(answer, self.guide, shape, kept)
         if self.guide is None and self.options.several and not answer.alternatives:
             answer = self._with_several(answer, shape)
-        patch = self._obeyed(self._drawn(answer), answer)
+        patch = self._obeyed(self._drawn(answer), answer).settled()
         alternatives = []
         for one in answer.alternatives:
             # the one that is the answer stays the same object, so that it can be told by that
-            alternatives.append(patch if one is answer.patch else self._obeyed(one, answer))
+            alternatives.append(
+                patch if one is answer.patch else self._obeyed(one, answer).settled()
+            )
         return replace(answer, patch=patch, alternatives=tuple(alternatives))
 
     def looked(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:

@@ -119,6 +119,12 @@ def interpolate(image: Array, axis: int, plan: Plan) -> FloatArray:
 Read = Callable[[slice, slice], Array]
 """Reads a window of a slice, shape (h, w) or (h, w, C); slices may have a step."""
 
+Resample = Literal["probability", "logits"]
+"""What of an answer is interpolated."""
+
+Span = tuple[int, int]
+"""First and last of rows or columns, half-open."""
+
 Soften = Callable[[FloatArray], FloatArray]
 """Takes noise from an image in [0, 1], shape (h, w) or (h, w, 3)."""
 
@@ -138,6 +144,8 @@ _WHOLE_PX = 16_000_000
 _AT_ONCE_PX, _CACHED_PX = 300_000, 32_768
 # logit of a probability of 1 %: what is less likely is left out of it
 _LIKELY = -4.6
+# of a view: a crop round an object holds it in half of its pixels (`ZoomIn.expansion`)
+_MOST = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,9 +303,7 @@ class View:
         row, col = self.position(click.row, click.col)
         return replace(click, row=row, col=col)
 
-    def prev_logits(
-        self, patch: Patch, resample: Literal["probability", "logits"] = "probability"
-    ) -> FloatArray:
+    def prev_logits(self, patch: Patch, resample: Resample = "probability") -> FloatArray:
         """Return an answer on the slice as logits of the view, float32 (h, w)."""
         # nothing to resample: exact, and the usual case of small slices
         if self.box_shape == self.out_shape:
@@ -316,7 +322,7 @@ class View:
     def put_back(
         self,
         logits: FloatArray,
-        resample: Literal["probability", "logits"] = "probability",
+        resample: Resample = "probability",
         *,
         whole: bool = True,
     ) -> Patch:
@@ -336,24 +342,127 @@ class View:
         Patch
             On the view's rectangle; if that has more than 16 million pixels or is not all wanted,
             only where the probability exceeds 1 %, and 8 pixels round it, so that a huge slice
-            does not cost what it does not hold.
+            does not cost what it does not hold. A large one is computed when it is looked at.
         """
         if self.box_shape == self.out_shape:
             return Patch(self.row0, self.col0, np.array(logits, np.float32), self.shape)
-        part = 0, self.out_shape[0], 0, self.out_shape[1]
-        if not whole or self.box_shape[0] * self.box_shape[1] > _WHOLE_PX:
-            found = bounding_box(logits > _LIKELY)
-            if found is None:
-                return Patch.empty(self.shape)
-            margin = math.ceil(MARGIN_PX / self.shrunk)
-            part = found[0] - margin, found[1] + margin, found[2] - margin, found[3] + margin
-        plans, used, where = _plans(self.out_shape, self.box_shape, (part[:2], part[2:]))
+        size_px = self.box_shape[0] * self.box_shape[1]
+        if not whole or size_px > _WHOLE_PX:
+            return self.put_back_near(logits, resample)
+        if size_px > _AT_ONCE_PX:
+            return AnswerOnView(self, logits, resample)
+        return self.put_back_part(logits, resample, ((0, logits.shape[0]), (0, logits.shape[1])))
+
+    def put_back_near(self, logits: FloatArray, resample: Resample) -> Patch:
+        """Return an answer on the slice where the probability exceeds 1 %, and near that."""
+        found = bounding_box(logits > _LIKELY)
+        if found is None:
+            return Patch.empty(self.shape)
+        margin = math.ceil(MARGIN_PX / self.shrunk)
+        rows, cols = ((first - margin, stop + margin) for first, stop in (found[:2], found[2:]))
+        return self.put_back_part(logits, resample, (rows, cols))
+
+    def put_back_part(
+        self, logits: FloatArray, resample: Resample, spans: tuple[Span, Span]
+    ) -> Patch:
+        """Return an answer on the slice where some rows and columns of the view take part."""
+        plans, used, where = _plans(self.out_shape, self.box_shape, spans)
         values = Patch(0, 0, logits, self.out_shape).at(*used)
         if resample == "logits":
             back = _interpolated(values, plans)
         else:
             back = _interpolated(sigmoid(values), plans, then=logit)
         return Patch(self.row0 + where[0].start, self.col0 + where[1].start, back, self.shape)
+
+
+class AnswerOnView(Patch):
+    """An answer on a view, put back on the slice as far as it is asked for.
+
+    A first question is asked on several views. Of most answers no more counts than how sure the
+    outline is, and where; of the one that leads the next question, what that one's view shows.
+
+    Parameters
+    ----------
+    view : View
+        Of another size than its rectangle.
+    logits : ndarray of float32, shape (h, w)
+        On the view.
+    resample : {"probability", "logits"}
+        What is interpolated.
+    """
+
+    __slots__ = ("_near", "_on_view", "_resample", "_view", "_whole")
+
+    _view: View
+    _on_view: FloatArray
+    _resample: Resample
+    _near: Patch | None
+    _whole: FloatArray | None
+
+    def __init__(self, view: View, logits: FloatArray, resample: Resample) -> None:
+        values = {"row0": view.row0, "col0": view.col0, "shape": view.shape, "_view": view}
+        values |= {"_on_view": logits, "_resample": resample, "_near": None, "_whole": None}
+        for name, value in values.items():
+            # the class it derives from is frozen
+            object.__setattr__(self, name, value)
+
+    @property
+    def logits(self) -> FloatArray:
+        """On all of the view's rectangle, float32 (h, w)."""
+        if self._whole is None:
+            height, width = self._on_view.shape
+            spans = (0, height), (0, width)
+            whole = self._view.put_back_part(self._on_view, self._resample, spans).logits
+            object.__setattr__(self, "_whole", whole)
+        assert self._whole is not None
+        return self._whole
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns of the view's rectangle; nothing is computed."""
+        return self._view.slices
+
+    def near(self, limit: float) -> Patch:
+        """Return a patch that holds all logits above a limit; unlikely ones are left out."""
+        if self._whole is not None or limit < _LIKELY:
+            return self
+        if self._near is None:
+            found = bounding_box(self._on_view > _LIKELY) or (0, 0, 0, 0)
+            size_px = (found[1] - found[0]) * (found[3] - found[2])
+            # then all of it may as well be computed, once, for whatever it is asked next
+            is_most = size_px > _MOST * self._on_view.size
+            near = self if is_most else self._view.put_back_near(self._on_view, self._resample)
+            object.__setattr__(self, "_near", near)
+        assert self._near is not None
+        return self._near
+
+    def at(self, rows: Indices, cols: Indices) -> FloatArray:
+        """Return the logits where some rows and columns of the slice cross, float32."""
+        if self._whole is not None or not (rows.size and cols.size):
+            return super().at(rows, cols)
+        spans = [
+            _taking_part(size, out_size, at - first)
+            for size, out_size, at, first in zip(
+                self._view.out_shape,
+                self._view.box_shape,
+                (rows, cols),
+                (self.row0, self.col0),
+                strict=True,
+            )
+        ]
+        part = self._view.put_back_part(self._on_view, self._resample, (spans[0], spans[1]))
+        return part.at(rows, cols)
+
+    def settled(self) -> Patch:
+        """Return the same on all of the view's rectangle, with nothing left to be computed."""
+        return Patch(self.row0, self.col0, self.logits, self.shape)
+
+
+def _taking_part(size: int, out_size: int, positions: Indices) -> Span:
+    """Return the first and last sample, half-open, that some positions are interpolated from."""
+    low, high, _ = taps(size, out_size)
+    first, last = np.clip((positions.min(), positions.max()), 0, out_size - 1)
+    return int(low[first]), int(high[last]) + 1
 
 
 def longer_side(shape: tuple[int, int], size_px: int) -> tuple[int, int]:
