@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.checkpoint import random_start_skipped
+from napari_intseg.models.net_model import random_start_skipped
 from napari_intseg.models.weights.locate import load_checkpoint, load_strict
 
 

@@ -23,6 +23,8 @@ examples:
       --setting width=18 --setting ocr_width=64 --setting small=false
   napari-intseg weights convert pspnet_r50-d8_512x1024_40k_cityscapes.pth \\
       --network pspnet --name pspnet-cityscapes
+  napari-intseg weights convert ours_cvpr18/model.ckpt.index \\
+      --network latent-diversity --name latent --setting width=64 --setting hidden=64
   napari-intseg weights verify"""
 # exit codes: a file is not what was published; 128 + SIGINT, as shells have it after Ctrl+C
 DAMAGED, INTERRUPTED = 1, 130
@@ -40,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify = actions.add_parser("verify", help="compare files with their checksums")
     verify.add_argument("key", nargs="?", metavar="KEY", help="only this one")
     convert = actions.add_parser(
-        "convert", help="keep a network's published file, of PyTorch or Paddle, as a model"
+        "convert",
+        help="keep a network's published file, of PyTorch, Paddle or TensorFlow, as a model",
     )
     convert.add_argument("file", type=Path, metavar="FILE")
     convert.add_argument(

@@ -14,6 +14,7 @@ import re
 import shutil
 import socket
 import stat
+import struct
 import sys
 import time
 import zlib
@@ -22,6 +23,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+
+from napari_intseg.errors import FileError
 
 HIDDEN = ".intseg-"
 """How names begin of all that is written beside its place before it is moved there."""
@@ -370,6 +373,51 @@ def _decoded(content: bytes) -> str:
     # the module's own guess among UTF-8, 16 and 32, with or without the mark of byte order;
     # `json.loads` itself lets bytes pass that are halves of letters
     return content.decode(json.detect_encoding(content))
+
+
+def read_matlab(path: Path, most_bytes: int) -> dict[str, Any]:
+    """Read a MATLAB file of version 5 to 7, after asking how large its content is.
+
+    Raises
+    ------
+    FileError
+        If it is of another version, damaged, or its content has more than `most_bytes`.
+    """
+    from scipy.io import loadmat
+
+    # before it is unpacked: a small file can claim any size
+    _check_matlab(path, most_bytes)
+    return dict(loadmat(str(path)))
+
+
+def _check_matlab(path: Path, most_bytes: int) -> None:
+    """Count the bytes that a file's compressed elements become, without keeping them."""
+    left = most_bytes
+    with path.open("rb") as file:
+        head = file.read(128)
+        # the header's last two bytes read IM or MI, by the byte order of the machine that wrote it
+        order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
+        while order is not None and len(tag := file.read(8)) == 8:
+            kind, length = struct.unpack(f"{order}II", tag)
+            # kind 15 is a compressed element
+            if kind != 15:
+                # not compressed: as long as it is
+                left -= length
+                file.seek(length, 1)
+            else:
+                unpack = zlib.decompressobj()
+                chunk = file.read(min(length, most_bytes))
+                while chunk and left >= 0 and not unpack.eof:
+                    # at most a megabyte at a time, which is counted and thrown away
+                    left -= len(unpack.decompress(chunk, 1 << 20))
+                    chunk = unpack.unconsumed_tail
+            if left < 0:
+                break
+    if order is None or left < 0:
+        raise FileError(
+            f"file cannot be read: expected a MATLAB file (version 5 to 7) of at most "
+            f"{most_bytes} bytes, got {str(path)!r}. Save it with `save -v7`."
+        )
 
 
 def tidy(folder: Path) -> None:

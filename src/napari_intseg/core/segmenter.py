@@ -205,7 +205,8 @@ class Answer:
     alternatives : tuple of ndarray of float32
         Further masks as logits (SAM's three), the chosen one included; empty when there is one.
     scores : tuple of float
-        The model's own estimate of quality for each of `alternatives`.
+        The model's own estimate of quality for each of `alternatives`; empty if it has none, and
+        then how steady each is counts.
     info : mapping
         Anything worth showing or testing, e.g. the focus box of FocalClick.
     keeps_rest : bool

@@ -1,8 +1,6 @@
 """Labels as published: MATLAB files, colours, JSON, tables of run lengths, a mask a class."""
 
 import math
-import struct
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_intseg.core.files import read_json
+from napari_intseg.core.files import read_json, read_matlab
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError, IntSegError
 from napari_intseg.evaluation.mask_codes import (
@@ -105,42 +103,8 @@ def load_matlab(path: Path) -> dict[str, Any]:
     FileError
         If it is of another version, damaged or too large.
     """
-    from scipy.io import loadmat
-
     check_regular(path)
-    # before it is unpacked: a small file can claim any size
-    _check_matlab(path)
-    return dict(loadmat(str(path)))
-
-
-def _check_matlab(path: Path) -> None:
-    """Count the bytes that a file's compressed elements become, without keeping them."""
-    left = _MOST_MATLAB
-    with path.open("rb") as file:
-        head = file.read(128)
-        # the header's last two bytes read IM or MI, by the byte order of the machine that wrote it
-        order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
-        while order is not None and len(tag := file.read(8)) == 8:
-            kind, length = struct.unpack(f"{order}II", tag)
-            # kind 15 is a compressed element
-            if kind != 15:
-                # not compressed: as long as it is
-                left -= length
-                file.seek(length, 1)
-            else:
-                unpack = zlib.decompressobj()
-                chunk = file.read(min(length, _MOST_MATLAB))
-                while chunk and left >= 0 and not unpack.eof:
-                    # at most a megabyte at a time, which is counted and thrown away
-                    left -= len(unpack.decompress(chunk, 1 << 20))
-                    chunk = unpack.unconsumed_tail
-            if left < 0:
-                break
-    if order is None or left < 0:
-        raise FileError(
-            f"file cannot be read: expected a MATLAB file (version 5 to 7) of at most "
-            f"{_MOST_MATLAB} bytes, got {str(path)!r}. Save it with `save -v7`."
-        )
+    return read_matlab(path, _MOST_MATLAB)
 
 
 def annotators(path: Path) -> int:

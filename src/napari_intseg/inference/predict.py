@@ -586,7 +586,7 @@ class _SliceQuestion:
 
     def __call__(self, choice: Look) -> SliceAnswer:
         view = choice.seen.limited(self.options.longer_side_px)
-        resample = self.model.traits.resample
+        resample, level = self.model.traits.resample, self.model.traits.threshold
         queries = self._queries(view)
         if len(queries) > 1 and isinstance(self.model, BatchSegmenter):
             plain, *mirrored = self.model.predict_batch(queries)
@@ -614,7 +614,7 @@ class _SliceQuestion:
             seen=view,
             state=state,
             alternatives=tuple(alternatives),
-            scores=plain.scores,
+            scores=plain.scores or tuple(map(stability, alternatives, [level] * len(alternatives))),
             info={**plain.info, "note": note} if note else plain.info,
         )
 

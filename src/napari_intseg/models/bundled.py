@@ -281,11 +281,12 @@ class Bundled(NetModel):
             # in half precision the answer is no finer than what travels
             shapes = [query.prepared.shape for query in queries]
             h, w = np.max(shapes, axis=0)
-            found = download(logits[:, 0, :h, :w], exact=self.hosted.dtype == torch.float32)
-        return [
-            Answer(np.ascontiguousarray(one[:h, :w]))
-            for one, (h, w) in zip(found, shapes, strict=True)
-        ]
+            found = download(logits[..., :h, :w], exact=self.hosted.dtype == torch.float32)
+        answers = []
+        for one, (h, w) in zip(found, shapes, strict=True):
+            masks = [np.ascontiguousarray(mask[:h, :w]) for mask in one]
+            answers.append(Answer(masks[0], alternatives=tuple(masks[1:] and masks)))
+        return answers
 
     def _prompted(self, *kept_and_drawn: Tensor) -> list[Tensor]:
         *kept, drawn = kept_and_drawn

@@ -1,4 +1,7 @@
-"""Read a checkpoint safely: tensors and plain values alone, nothing of it is run."""
+"""Read a checkpoint safely: tensors and plain values alone, nothing of it is run.
+
+PyTorch's, and TensorFlow's without TensorFlow.
+"""
 
 import math
 import pickle
@@ -6,10 +9,12 @@ import pickletools
 import re
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_intseg.errors import WeightsError
 
@@ -495,34 +500,6 @@ def _check_file(path: Path) -> None:
         )
 
 
-# of tensors and of `torch.nn.init`
-_RANDOM = frozenset(
-    {"uniform_", "normal_", "erfinv_", "trunc_normal_"}
-    | {f"{who}_{how}_" for who in ("kaiming", "xavier") for how in ("uniform", "normal")}
-)
-
-
-@contextmanager
-def random_start_skipped() -> Iterator[None]:
-    """Build networks without drawing random first values, in this thread, for `load_strict`.
-
-    The values of the file replace them all: drawing them takes most of a second for an HRNet-32
-    and 8 s of processor time for SimpleClick ViT-H. What a network sets to constants stays.
-    """
-    from torch.overrides import TorchFunctionMode
-
-    class WithoutRandom(TorchFunctionMode):
-        def __torch_function__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            if getattr(func, "__name__", "") in _RANDOM:
-                return args[0] if args else (kwargs or {})["tensor"]
-            return func(*args, **(kwargs or {}))
-
-    with WithoutRandom():
-        yield
-
-
 def load_strict(net: Any, state_dict: Any, path: Path) -> None:
     """Load a state dict into a network; every name and shape must fit.
 
@@ -569,3 +546,151 @@ def load_strict(net: Any, state_dict: Any, path: Path) -> None:
             f"{str(path)!r} with {told}. Choose the model that this file belongs to."
         )
     net.load_state_dict(state_dict, strict=True)
+
+
+# the last eight bytes of a table of names, as of LevelDB, which TensorFlow took it from
+_TABLE_END = (0xDB4775248B80FB57).to_bytes(8, "little")
+_FOOTER = 48  # bytes, of which these are the last
+_MOST_INDEX_BYTES = 1 << 26  # of names; published networks have some kilobytes
+_MOST_SHARD_BYTES = 1 << 32
+# by TensorFlow's numbers; bfloat16 is read by its bits, and what is not listed is left out
+_TENSORFLOW = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 14: "<u2", 19: "<f2"}
+_BFLOAT16 = 14
+
+
+def read_tensorflow(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a TensorFlow checkpoint without TensorFlow.
+
+    Parameters
+    ----------
+    path : Path
+        Its ``.index``; the ``.data`` files lie beside it.
+
+    Returns
+    -------
+    dict of str to ndarray
+        In TensorFlow's order of axes. Texts, and variables that were saved in parts, are left out;
+        bfloat16 becomes float32.
+
+    Raises
+    ------
+    WeightsError
+        If a file is missing, damaged or too large.
+
+    Notes
+    -----
+    Read by the documented format, a table of names and places, and the shards that these are in
+    (``tensor_bundle.proto``). Checksums are not compared.
+    """
+    try:
+        if path.stat().st_size > _MOST_INDEX_BYTES:
+            raise DamagedError(f"its names take more than {_MOST_INDEX_BYTES} bytes")
+        return _bundle(path, path.read_bytes())
+    except (DamagedError, LookupError, ValueError, TypeError, OSError) as err:
+        raise WeightsError(
+            f"weights cannot be read: expected a checkpoint of TensorFlow, an .index with its "
+            f".data files beside it, got {str(path)!r} ({_first_line(err)}). Fetch them all."
+        ) from err
+
+
+def _bundle(path: Path, table: bytes) -> dict[str, NDArray[Any]]:
+    if len(table) < _FOOTER or table[-8:] != _TABLE_END:
+        raise DamagedError("it does not end as a table")
+    # of two places the second is that of the blocks' own table
+    footer = table[-_FOOTER:]
+    _, at = _handle(footer, 0)
+    places, _ = _handle(footer, at)
+    shards, found, left = 1, {}, _MOST_SHARD_BYTES
+    for _, place in _entries(table, places):
+        for key, value in _entries(table, _handle(place, 0)[0]):
+            told = _fields(value)
+            if not key:
+                shards = _number(told, 1, 1)
+                if _number(told, 2):
+                    raise DamagedError("its numbers end with their first byte")
+                continue
+            dtype = _TENSORFLOW.get(_number(told, 1))
+            # a part of a variable has a key that begins with zero; the whole one says its parts
+            if dtype is None or key[0] == 0 or 7 in told:
+                continue
+            left -= _number(told, 5)
+            if left < 0:
+                raise DamagedError(f"it holds more than {_MOST_SHARD_BYTES} bytes")
+            data = path.with_suffix(f".data-{_number(told, 3):05d}-of-{shards:05d}")
+            found[key.decode()] = _tensor(data, told, np.dtype(dtype))
+    return found
+
+
+def _tensor(path: Path, told: Mapping[int, list[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return one tensor, by what the table tells of it."""
+    axes = [_fields(axis) for axis in _fields(b"".join(told.get(2, []))).get(2, [])]
+    shape = [_number(axis, 1) for axis in axes]
+    size, offset = _number(told, 5), _number(told, 4)
+    if math.prod(shape) * dtype.itemsize != size or offset + size > path.stat().st_size:
+        raise DamagedError(f"a tensor of shape {shape[:8]} does not fit its {size} bytes")
+    values = np.fromfile(path, dtype, math.prod(shape), offset=offset).reshape(shape)
+    if _number(told, 1) != _BFLOAT16:
+        return values
+    # bfloat16 is the upper half of float32
+    return (values.astype(np.uint32) << 16).view(np.float32)
+
+
+def _entries(table: bytes, place: tuple[int, int]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield keys and values of a block, each key after what it shares with the one before."""
+    start, size = place
+    block = table[start : start + size]
+    # one byte behind a block says how it is compressed
+    if len(block) < max(4, size) or table[start + size] != 0:
+        raise DamagedError("a part of it is compressed, or missing")
+    key, at = b"", 0
+    end = size - 4 - 4 * int.from_bytes(block[-4:], "little")
+    while at < end:
+        shared, at = _varint(block, at)
+        own, at = _varint(block, at)
+        length, at = _varint(block, at)
+        if shared > len(key) or at + own + length > end:
+            raise DamagedError("a name does not fit")
+        key = key[:shared] + block[at : at + own]
+        yield key, block[at + own : at + own + length]
+        at += own + length
+
+
+def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
+    start, at = _varint(data, at)
+    size, at = _varint(data, at)
+    return (start, size), at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return a number of seven bits a byte, and where the next one begins."""
+    value = 0
+    for shift in range(0, 64, 7):
+        value |= (data[at] & 127) << shift
+        at += 1
+        if data[at - 1] < 128:
+            return value, at
+    raise DamagedError("a number does not end")
+
+
+def _fields(message: bytes) -> dict[int, list[Any]]:
+    """Return the fields of a protocol buffer's message by number: whole numbers and bytes."""
+    found: dict[int, list[Any]] = {}
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        value: Any
+        if tag & 7 == 0:
+            value, at = _varint(message, at)
+        else:
+            # bytes of a length, or eight or four of them
+            length, at = _varint(message, at) if tag & 7 == 2 else ({1: 8, 5: 4}[tag & 7], at)
+            value, at = message[at : at + length], at + length
+        found.setdefault(tag >> 3, []).append(value)
+    return found
+
+
+def _number(told: Mapping[int, list[Any]], field_number: int, default: int = 0) -> int:
+    value = told.get(field_number, [default])[-1]
+    if not isinstance(value, int):
+        raise DamagedError("a number is expected where bytes are")
+    return value

@@ -18,16 +18,11 @@ from torch import Tensor, nn
 
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import Answer, BoolArray, FloatArray, Prepared, Query, Traits
-from napari_intseg.models.checkpoint import (
-    load_checkpoint,
-    load_strict,
-    random_start_skipped,
-    required,
-)
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
 from napari_intseg.models.guided.dextr import prepare_bytes
 from napari_intseg.models.image_input import answer_of, empty_answer, resize
-from napari_intseg.models.net_model import NetModel, OnDevice
+from napari_intseg.models.net_model import NetModel, OnDevice, random_start_skipped
 from napari_intseg.models.nets.resnet import bottleneck_layer, conv_norm
 from napari_intseg.models.nets.resnet import resize as resize_maps
 

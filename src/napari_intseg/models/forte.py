@@ -29,16 +29,11 @@ from napari_intseg.core.segmenter import (
     logit,
     sigmoid,
 )
-from napari_intseg.models.checkpoint import (
-    load_checkpoint,
-    load_strict,
-    random_start_skipped,
-    required,
-)
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
 from napari_intseg.models.fcanet import clicked_parts
 from napari_intseg.models.image_input import resize
-from napari_intseg.models.net_model import NetModel, OnDevice
+from napari_intseg.models.net_model import NetModel, OnDevice, random_start_skipped
 from napari_intseg.models.nets.click_net import IMAGENET_MEAN, IMAGENET_STD
 
 # slope of leaky ReLU below zero; PyTorch's own default

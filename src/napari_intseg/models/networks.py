@@ -83,6 +83,12 @@ NETWORKS: Mapping[str, Network] = MappingProxyType({
             "itis", "ITIS, DeepLabV3+ with distances to the mask", "earlier_nets:ItisNet",
             "arXiv:1805.04398", backbone="resnet34", width=64,
         ),
+        Network(
+            "latent-diversity",
+            "Latent diversity, six answers at once; the code's choice among them is unproven",
+            f"{_NETS}.earlier_nets:LatentDiversityNet", "latent-diversity-1",
+            "Li et al., CVPR 2018", MappingProxyType({"width": 16, "hidden": 32}),
+        ),
         _from_paper(
             "fctsfn", "FCTSFN, two streams fused late", "earlier_nets:FctsfnNet",
             "arXiv:1807.02480", width=16,

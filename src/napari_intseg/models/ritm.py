@@ -19,12 +19,7 @@ from torch import Tensor, nn
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import CLICKS, Answer, FloatArray, Prepared, Query, Traits, ZoomIn
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.checkpoint import (
-    load_checkpoint,
-    load_strict,
-    random_start_skipped,
-    required,
-)
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import (
     Precision,
     choose_device,
@@ -36,7 +31,13 @@ from napari_intseg.models.device import (
     upload_picture,
 )
 from napari_intseg.models.model_table import CLICKS_MASK
-from napari_intseg.models.net_model import NetModel, OnDevice, cast_layers, quicken
+from napari_intseg.models.net_model import (
+    NetModel,
+    OnDevice,
+    cast_layers,
+    quicken,
+    random_start_skipped,
+)
 from napari_intseg.models.nets.click_maps import NO_TAPS, MapKind, PrevKind, Taps
 from napari_intseg.models.nets.click_net import (
     IMAGENET_MEAN,

@@ -30,6 +30,7 @@ SMALL = {
     "ris-net": {"width": 4},
     "itis": {"width": 8},
     "fctsfn": {"width": 4},
+    "latent-diversity": {"width": 4, "hidden": 8},
     "delse": {"width": 8},
     "disir": {"width": 8},
     "edgeflow": {"width": 8, "ocr_width": 8, "small": True},
@@ -45,7 +46,8 @@ def made(name):
 def test_every_network_built_from_a_paper_says_so_and_is_tested_here():
     assert set(SMALL) == set(NETWORKS) - {"click-pyramid"}
     for name in SMALL:
-        is_compared = name == "edgeflow"  # test_edgeflow_parity.py
+        # test_edgeflow_parity.py, test_latent_diversity.py
+        is_compared = name in ("edgeflow", "latent-diversity")
         assert NETWORKS[name].title.endswith(UNPROVEN) is not is_compared
         assert "unproven" in NETWORKS[name].title
         assert NETWORKS[name].paper
@@ -56,7 +58,7 @@ def test_answers_are_on_the_image_and_every_weight_learns(name):
     net = made(name).train()
     image, prev = torch.rand(2, 3, 64, 96), torch.rand(2, 1, 64, 96)
     logits = net.answer(net.encode(image), CLICKS, prev)
-    assert logits.shape == (2, 1, 64, 96)
+    assert logits.shape == (2, 6 if name == "latent-diversity" else 1, 64, 96)
     assert logits.dtype == torch.float32
     (logits * torch.randn_like(logits)).sum().backward()
     still = [n for n, p in net.named_parameters() if p.grad is None]

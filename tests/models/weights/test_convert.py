@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from napari_intseg.cli.main import main
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.bundled import load_net
+from napari_intseg.models.checkpoint import read_tensorflow
 from napari_intseg.models.networks import NETWORKS, REVOLVER
 from napari_intseg.models.weights.recognise import PADDLE, RULES, converted, read_paddle, renamed
 
@@ -117,6 +120,53 @@ def test_a_file_that_asks_for_more_than_arrays_is_refused(tmp_path, capsys):
     path.write_bytes(b"nonsense")
     with pytest.raises(WeightsError, match="Fetch the file again"):
         read_paddle(path)
+
+
+KINDS = Path(__file__).resolve().parents[2] / "data" / "tensorflow" / "kinds.ckpt.index"
+"""Written by TensorFlow 2.21 in two shards: numbers of many kinds, a text, a variable in parts."""
+
+
+def test_tensorflows_file_is_read_without_tensorflow():
+    found = read_tensorflow(KINDS)
+    long = "long/" + "n" * 70
+    expected = {
+        "a/weights": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
+        "a/half": np.arange(3, dtype=np.float16),
+        "brain": np.array([1, 2.5, -3], np.float32),
+        "count": np.int64(-7),
+        f"{long}/none": np.zeros((0, 3), np.float32),
+        f"{long}/double": np.array([1.5, 2.5]),
+    }
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype, name
+        np.testing.assert_array_equal(found[name], value)
+
+
+def test_a_damaged_file_of_tensorflow_is_refused(tmp_path):
+    for path in KINDS.parent.glob("kinds.ckpt.*"):
+        shutil.copy(path, tmp_path)
+    index, shard = (tmp_path / f"kinds.ckpt.{n}" for n in ("index", "data-00000-of-00002"))
+    content, whole = index.read_bytes(), shard.read_bytes()
+    shard.write_bytes(whole[:20])
+    with pytest.raises(WeightsError, match="does not fit its"):
+        read_tensorflow(index)
+    shard.unlink()
+    with pytest.raises(WeightsError, match="data-00000-of-00002"):
+        read_tensorflow(index)
+    shard.write_bytes(whole)
+    index.write_bytes(content[:-1])
+    with pytest.raises(WeightsError, match="does not end as a table"):
+        read_tensorflow(index)
+    # any byte may be wrong: arrays come, or the one error
+    refused = 0
+    for at in range(len(content)):
+        index.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+        try:
+            read_tensorflow(index)
+        except WeightsError:
+            refused += 1
+    assert refused > 100
 
 
 def test_rules_are_applied_in_order_and_an_empty_name_leaves_out():

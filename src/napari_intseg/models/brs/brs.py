@@ -34,14 +34,9 @@ from napari_intseg.models.brs.optimisation import (
     click_windows,
     search,
 )
-from napari_intseg.models.checkpoint import (
-    load_checkpoint,
-    load_strict,
-    random_start_skipped,
-    required,
-)
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision, choose_precision, convolutions, memory_guard
-from napari_intseg.models.net_model import MadeOf
+from napari_intseg.models.net_model import MadeOf, random_start_skipped
 from napari_intseg.models.nets.click_net import ClickInput, ClickNet, DeepLabClicks, HRNetClicks
 from napari_intseg.models.nets.resnet import Backbone
 from napari_intseg.models.ritm import Ritm, build_exact

@@ -18,12 +18,7 @@ from torch import Tensor, nn
 
 from napari_intseg.core.prompts import Box, PromptKind
 from napari_intseg.core.segmenter import Answer, Array, FloatArray, Prepared, Query, Traits
-from napari_intseg.models.checkpoint import (
-    load_checkpoint,
-    load_strict,
-    random_start_skipped,
-    required,
-)
+from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import Precision
 from napari_intseg.models.guided.dextr import prepare_bytes
 from napari_intseg.models.image_input import (
@@ -36,7 +31,7 @@ from napari_intseg.models.image_input import (
     resize,
     to_bytes_range,
 )
-from napari_intseg.models.net_model import NetModel, OnDevice
+from napari_intseg.models.net_model import NetModel, OnDevice, random_start_skipped
 from napari_intseg.models.nets.resnet import Bottleneck, PyramidPooling, bottleneck_layer, conv_norm
 from napari_intseg.models.nets.resnet import resize as resize_maps
 

@@ -1,7 +1,8 @@
 """Click networks of the papers before RITM, on VGG-16 and on residual networks.
 
-On VGG-16 [1]_ DIOS [2]_ [3]_, FCTSFN [4]_, RIS-Net [5]_ and revolver [10]_, whose annotations are
-on other images; on residual networks ITIS [6]_, DELSE [7]_ and DISIR [8]_ [9]_.
+On VGG [1]_ DIOS [2]_ [3]_, FCTSFN [4]_, RIS-Net [5]_, latent diversity [11]_ and revolver [10]_,
+whose annotations are on other images; on residual networks ITIS [6]_, DELSE [7]_ and DISIR [8]_
+[9]_.
 
 References
 ----------
@@ -24,6 +25,8 @@ References
        semantic segmentation", 2017, arXiv:1707.03718.
 .. [10] Rakelly, K. et al. "Few-shot segmentation propagation with guided networks", 2018,
        arXiv:1806.07373.
+.. [11] Li, Z., Chen, Q., Koltun, V. "Interactive image segmentation with latent diversity", CVPR
+       2018.
 """
 
 from typing import Any, Literal, cast
@@ -46,6 +49,7 @@ from napari_intseg.models.nets.resnet import layer as blocks
 from napari_intseg.models.nets.semantic_parts import (
     CAFFE_PADDING,
     caffe_colours,
+    colours,
     grown_from_zero,
     scaled,
 )
@@ -329,6 +333,112 @@ class RevolverNet(nn.Module):
         both = torch.cat((features.expand(len(memory), -1, -1, -1), kinds), 1)
         scores = self.score(torch.relu(self.fc7(both)))
         return grown_from_zero(scores, like).transpose(0, 1)
+
+
+ANSWERS = 6
+"""Of latent diversity at once, as published."""
+
+# convolutions of VGG-19's blocks that are looked at; of the last block two
+_DEPTHS_19 = (2, 2, 4, 4, 2)
+
+
+class LatentDiversityNet(WholeNet):
+    """Six answers at once by a context network on what VGG-19 sees at every size.
+
+    As the authors' code has it: VGG-19 with mean pooling, which is not trained there, on colours
+    less the mean of the other end of the spectrum; the second convolution of each block at the
+    image's size, beside distances to the clicks and the clicks themselves; then convolutions ever
+    more dilated. The previous answer is no input.
+
+    Parameters
+    ----------
+    width : int, default 64
+        Of VGG's first block.
+    hidden : int, default 64
+        Channels of the context network.
+    """
+
+    def __init__(self, width: int = 64, hidden: int = 64) -> None:
+        super().__init__(LIMIT_PX, "truncated", width=width, hidden=hidden)
+        self.encoder = nn.ModuleDict()
+        inputs, joined = 3, 3 + 4
+        for number, (outputs, depth) in enumerate(
+            zip(vgg_widths(width), _DEPTHS_19, strict=True), 1
+        ):
+            for layer in range(1, depth + 1):
+                self.encoder[f"conv{number}_{layer}"] = nn.Conv2d(inputs, outputs, 3, padding=1)
+                inputs = outputs
+            joined += outputs
+        self.context = nn.ModuleList([_Blended(joined, hidden, 1, 1)])
+        for dilation in (1, 2, 4, 8, 16, 32, 64, 128, 1):
+            self.context.append(_Blended(hidden, hidden, 3, dilation))
+        self.last = nn.Conv2d(hidden, ANSWERS, 1)
+
+    def answer(self, kept: list[Tensor], clicks: Tensor, prev: Tensor) -> Tensor:
+        """Return logits (B, 6, H, W), the first answer first."""
+        # a click is the pixel whose distance is zero
+        whole = torch.cat((clicks[..., :2].round(), clicks[..., 2:]), -1)
+        return super().answer(kept, whole, prev)
+
+    def respond(self, image: Tensor, maps: Tensor, prev: Tensor) -> Tensor:
+        """Return logits (B, 6, H, W); the previous answer is unused."""
+        del prev
+        blue_first = 255 * colours(image).flip(1)
+        # distances are bytes, rounded down; what the square root loses must not lower them
+        far = torch.floor(LIMIT_PX * maps + 1e-3)
+        given = torch.cat((blue_first, far, LIMIT_PX * (far > 0).to(far)), 1)
+        x = blue_first - image.new_tensor(_RED_FIRST_MEAN)[:, None, None]
+        seen = [given]
+        for name, conv in self.encoder.items():
+            block, layer = name.removeprefix("conv").split("_")
+            if layer == "1" and block != "1":
+                # odd sides round up; what lies beyond does not count
+                x = F.avg_pool2d(x, 2, ceil_mode=True)
+            x = torch.relu(conv(x))
+            if layer == "2":
+                seen.append(_enlarged_from_zero(x, (image.shape[-2], image.shape[-1])))
+        x = torch.cat(seen, 1) / 255
+        for part in self.context:
+            x = part(x)
+        # answers are in [-1, 1] and cut at a half; a logit is as steep there as they are
+        return 4 * (torch.tanh(self.last(x)) - 0.5)
+
+
+# of ImageNet's colours, red first: the code has them so beside images that are blue first
+_RED_FIRST_MEAN = (123.68, 116.779, 103.939)
+
+
+class _Blended(nn.Module):
+    """A dilated convolution and a learnt blend of its answer, normalised and not."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, dilation: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            inputs, outputs, size, padding=dilation * (size // 2), dilation=dilation, bias=False
+        )
+        self.plain, self.normalised = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
+        self.beta = nn.Parameter(torch.zeros(outputs))
+        # it begins by handing on what it gets
+        nn.init.dirac_(self.conv.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features of the same size."""
+        x = self.conv(x)
+        # by each image's own statistics, in answers too: the code leaves the layer in training
+        normal = F.instance_norm(x, eps=1e-3) + self.beta[:, None, None]
+        return F.leaky_relu(self.plain * x + self.normalised * normal, 0.2)
+
+
+def _enlarged_from_zero(x: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return maps enlarged bilinearly, first pixel on first pixel, as TensorFlow 1 does."""
+    for axis, size in ((-2, shape[0]), (-1, shape[1])):
+        at = torch.arange(size, device=x.device) * (x.shape[axis] / size)
+        low = at.long()
+        high = (low + 1).clamp(max=x.shape[axis] - 1)
+        share = (at - low).to(x.dtype)
+        share = share[:, None] if axis == -2 else share
+        x = torch.lerp(x.index_select(axis, low), x.index_select(axis, high), share)
+    return x
 
 
 SPREAD_PX = 10.0

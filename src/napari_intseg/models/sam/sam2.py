@@ -20,15 +20,13 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoModel
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.checkpoint import (
-    load_strict,
-    random_start_skipped,
-)
+from napari_intseg.models.checkpoint import load_strict
 from napari_intseg.models.device import (
     Precision,
     download,
     upload,
 )
+from napari_intseg.models.net_model import random_start_skipped
 from napari_intseg.models.nets.mobile_encoders import RepViT
 from napari_intseg.models.sam.keys import library_names
 from napari_intseg.models.sam.mask_decoder import (

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_intseg.core.files import read_matlab
 from napari_intseg.errors import WeightsError
-from napari_intseg.models.checkpoint import load_checkpoint
+from napari_intseg.models.checkpoint import load_checkpoint, read_tensorflow
 from napari_intseg.models.networks import Network
 from napari_intseg.models.sam.keys import unwrapped
 from napari_intseg.models.weights.catalogue import WeightFile
@@ -335,6 +336,18 @@ RULES: Mapping[str, Rules] = {
         (r"^encoder\.31\.", "fc6."),
         (r"^(encoder|head)\.(fc6|fc7|score)\.", r"\2."),
     ),
+    # the optimiser's numbers go, and what the layers remember of images, which is not asked for
+    "latent-diversity": (
+        (r".*/Adam(_\d)?$|^(beta\d_power|global_step)$|.*/moving_(mean|variance)$", ""),
+        (r"^g_conv_last/", "last."),
+        (r"^g_conv(\d)/", r"context.\1."),
+        (r"(BatchNorm/beta)$", "beta"),
+        (r"^(context\.\d\.)weights$", r"\1conv.weight"),
+        (r"w0$", "plain"),
+        (r"w1$", "normalised"),
+        (r"^last\.weights$", "last.weight"),
+        (r"^last\.biases$", "last.bias"),
+    ),
 }
 """By network. Others have the names that are here."""
 
@@ -461,7 +474,7 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
     Parameters
     ----------
     path : Path
-        ``.pdparams``, or what `load_checkpoint` reads.
+        ``.pdparams``, the ``.index`` of a TensorFlow checkpoint, or what `load_checkpoint` reads.
     network : Network
         Which one.
     settings : mapping
@@ -480,9 +493,13 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
     """
     import torch
 
-    from napari_intseg.models.checkpoint import load_checkpoint
-
-    given: Any = read_paddle(path) if path.suffix == ".pdparams" else load_checkpoint(path)
+    given: Any
+    if path.suffix == ".index":
+        given = _as_torch(read_tensorflow(path))
+        if network.name == "latent-diversity":
+            given |= _read_vgg(path)
+    else:
+        given = read_paddle(path) if path.suffix == ".pdparams" else load_checkpoint(path)
     # wraps that trainers put round the tensors
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(given, dict) and isinstance(given.get(key), dict):
@@ -518,6 +535,44 @@ def converted(path: Path, network: Network, settings: Mapping[str, Any]) -> dict
             state[name], tensor.reshape(fitted_shape(tensor, state[name])), name, path
         )
     return state
+
+
+def _as_torch(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return TensorFlow's weights in PyTorch's order of axes: outputs and inputs first."""
+    orders: dict[int, tuple[int, ...]] = {4: (3, 2, 0, 1), 2: (1, 0)}
+    return {n: v.transpose(orders[v.ndim]) if v.ndim in orders else v for n, v in state.items()}
+
+
+VGG_FILE = "imagenet-vgg-verydeep-19.mat"
+"""Where latent diversity takes VGG-19 from, which it does not train: MatConvNet's own file."""
+
+
+def _read_vgg(path: Path) -> dict[str, Any]:
+    """Return the convolutions of VGG-19 that latent diversity looks at, from beside its files."""
+    beside = [folder / VGG_FILE for folder in (path.parent, path.parent.parent)]
+    file = next((one for one in beside if one.is_file()), None)
+    if file is None:
+        raise WeightsError(
+            f"weights are missing: expected {VGG_FILE!r} beside {str(path)!r} or in the folder "
+            "above, got none. Fetch it from MatConvNet's page of pretrained networks."
+        )
+    found = {}
+    try:
+        for record in read_matlab(file, _MOST_BYTES)["layers"].ravel():
+            layer = record.ravel()[0]
+            name = str(np.asarray(layer["name"]).ravel()[0])
+            # in the last block the first two, see `LatentDiversityNet`
+            if name.startswith("conv") and name not in ("conv5_3", "conv5_4"):
+                weight, bias = layer["weights"].ravel()
+                found[f"encoder.{name}.weight"] = weight.transpose(3, 2, 0, 1)
+                found[f"encoder.{name}.bias"] = bias.ravel()
+    except Exception as err:
+        # SciPy raises any exception for a damaged file, and its layers may be anything
+        raise WeightsError(
+            f"weights cannot be read: expected layers as MatConvNet has them, got {str(file)!r} "
+            f"({err}). Fetch the file again."
+        ) from err
+    return found
 
 
 def _begins_anew(network: Network) -> Callable[[str], bool]:
