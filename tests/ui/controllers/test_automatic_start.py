@@ -202,3 +202,104 @@ def test_the_panel_runs_a_file_and_shows_a_table(qtbot, controller, pump, net, s
     assert panel.run.isEnabled()
     assert panel.table.rowCount() == len(panel.starts.found) > 0
     assert panel.table.item(0, 1).text() == "cell"
+
+
+def moving():
+    """A square of 6 pixels that goes right by two pixels a frame, on four frames."""
+    frames = np.zeros((4, 24, 30), np.uint8)
+    for at, frame in enumerate(frames):
+        frame[8:14, 4 + 2 * at : 10 + 2 * at] = 255
+    return frames
+
+
+@pytest.fixture
+def series(controller):
+    frames = moving()
+    controller.choose_image(controller.viewer.add_image(frames))
+    controller.choose_axes("tyx")
+    controller.viewer.dims.set_current_step(0, 2)
+    controller.new_object()
+    return frames, AutomaticStart(controller)
+
+
+def test_a_series_is_searched_at_one_time_point_or_at_all(controller, series, pump, net):
+    frames, starts = series
+    run(starts, pump, net)
+    assert np.flatnonzero(starts.layer.data.any(axis=(1, 2))).tolist() == [2]
+    seen = []
+    controller.signals.progressed.connect(lambda *told: seen.append(told))
+    run(starts, pump, net, every_time=True)
+    # it overlaps itself from frame to frame
+    np.testing.assert_array_equal(starts.layer.data == 1, frames > 150)
+    pump.drain()
+    assert (4, 4, "time points") in seen
+
+
+class Through:
+    """Sees frames together; says of each bright pixel how bright all frames are."""
+
+    traits = StartTraits("through", joins_frames=True)
+
+    def __init__(self, between=lambda: None):
+        self.between = between
+
+    def find(self, image, texts=()):
+        assert not texts
+        return (Finding(image[..., 0] > 0.5, "alone", 1.0),)
+
+    def find_through(self, images, *, threshold=None, on_progress=None):
+        assert threshold is None
+        frames = np.stack([images[at][..., 0] > 0.5 for at in range(len(images))])
+        for done in range(len(images)):
+            self.between()
+            on_progress(done + 1, len(images))
+        return frames.astype(np.int32) * 7, {7: "runner"}
+
+    def release(self):
+        pass
+
+
+def test_a_model_for_videos_sees_all_time_points_together(series, pump, monkeypatch, said):
+    frames, starts = series
+    monkeypatch.setattr(open_model, "load_start_model", lambda *_, **__: Through())
+    run(starts, pump, "video")
+    assert [one.name for one in starts.found] == ["alone"]
+    run(starts, pump, "video", every_time=True)
+    assert starts.found == (FoundObject(7, "runner", int((frames > 0).sum())),)
+    np.testing.assert_array_equal(starts.layer.data == 7, frames > 0)
+    # nothing is known before the end, so nothing is kept
+    layers = len(starts._controller.viewer.layers)
+    monkeypatch.setattr(open_model, "load_start_model", lambda *_, **__: Through(starts.cancel))
+    run(starts, pump, "video", every_time=True)
+    assert starts.found == ()
+    assert len(starts._controller.viewer.layers) == layers
+    assert "found nothing" in said.messages[-1]
+
+
+def test_planes_of_a_volume_are_followed_through_time(controller, pump, monkeypatch):
+    frames = np.stack([np.zeros_like(moving()), moving()], axis=1)
+    controller.choose_image(controller.viewer.add_image(frames))
+    controller.choose_axes("tzyx")
+    controller.viewer.dims.set_current_step(1, 1)
+    controller.new_object()
+    monkeypatch.setattr(open_model, "load_start_model", lambda *_, **__: Through())
+    starts = AutomaticStart(controller)
+    run(starts, pump, "video", every_time=True)
+    np.testing.assert_array_equal(starts.layer.data == 7, frames > 0)
+
+
+@pytest.mark.gui
+def test_the_panel_offers_time_points_where_there_are_some(qtbot, controller, series):
+    from napari_intseg.ui.panels.start_panel import AutomaticPanel
+
+    panel = AutomaticPanel(controller)
+    qtbot.addWidget(panel)
+    assert not panel.every_time.isHidden()
+    assert panel.every.isHidden()
+    panel.every.setChecked(True)
+    panel.every_time.setChecked(True)
+    assert not panel.every.isChecked()
+    controller.choose_image(controller.viewer.add_image(series[0]))
+    controller.choose_axes("zyx")
+    assert panel.every_time.isHidden()
+    assert not panel.every.isHidden()

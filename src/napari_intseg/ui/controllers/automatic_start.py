@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from napari.layers import Labels
 
 from napari_intseg.core.prompts import Box
-from napari_intseg.core.segmenter import Array, bounding_box
+from napari_intseg.core.segmenter import Array, FloatArray, bounding_box
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, IntSegError
 from napari_intseg.inference.intensity import Intensity, resolve_intensity
-from napari_intseg.models.automatic.start_model import ClassMark
+from napari_intseg.models.automatic.start_model import ClassMark, ClipModel
 from napari_intseg.session.compare.two_answers import deepest
 from napari_intseg.ui.controllers.image_controller import ImageController
 from napari_intseg.ui.controllers.object_actions import called
@@ -34,11 +35,16 @@ class FoundObject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Search:
-    """What the thread is given: a model, a volume, planes of it, and what one of them shows."""
+    """What the thread is given: a model, volumes, planes of each, and what one of them shows.
+
+    The volumes are those of all time points, or the one of the time point that is looked at, which
+    `plane` and what it shows belong to.
+    """
 
     where: str
     device: str
     texts: tuple[str, ...]
+    volumes: tuple[Volume, ...]
     volume: Volume
     intensity: Intensity
     planes: tuple[Plane, ...]
@@ -50,6 +56,8 @@ class _Search:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
+    """Labels have the axes of a volume behind one of time, of one entry or all."""
+
     title: str
     labels: Array
     names: dict[int, str]
@@ -83,7 +91,12 @@ class AutomaticStart:
         return self._job is not None
 
     def start(
-        self, where: str | Path, *, texts: Sequence[str] = (), every_plane: bool = False
+        self,
+        where: str | Path,
+        *,
+        texts: Sequence[str] = (),
+        every_plane: bool = False,
+        every_time: bool = False,
     ) -> None:
         """Begin; what is found is added as a Labels layer when it is done or cancelled.
 
@@ -95,13 +108,18 @@ class AutomaticStart:
             What to look for, for models that take text.
         every_plane : bool, default False
             All planes across the displayed axis, instead of the displayed one.
+        every_time : bool, default False
+            The displayed plane at all time points. A model that sees frames together says which
+            object is which; of others an object goes on where it overlaps itself.
         """
         if self.is_running:
             return
         controller = self._controller
         try:
             image_controller = self._image_controller()
-            search = self._search(image_controller, str(where), tuple(texts), every_plane)
+            search = self._search(
+                image_controller, str(where), tuple(texts), every_plane, every_time
+            )
         except IntSegError as err:
             controller.signals.failed.emit(told(err))
             return
@@ -114,7 +132,10 @@ class AutomaticStart:
         controller.signals.changed.emit()
 
     def cancel(self) -> None:
-        """Stop after the plane that it is at; what is found is kept."""
+        """Stop after the plane that it is at; what is found is kept.
+
+        Of a series that a model sees together nothing is known before its end.
+        """
         if self._job is not None:
             self._job.cancel()
 
@@ -132,7 +153,12 @@ class AutomaticStart:
         return controller.image_controller
 
     def _search(
-        self, image_controller: ImageController, where: str, texts: tuple[str, ...], every: bool
+        self,
+        image_controller: ImageController,
+        where: str,
+        texts: tuple[str, ...],
+        every: bool,
+        every_time: bool,
     ) -> _Search:
         controller = self._controller
         time, now = image_controller.time, image_controller.displayed_slice
@@ -144,7 +170,13 @@ class AutomaticStart:
                 else Message("The model is not there yet. Wait until it is.")
             )
         volume = session.volume
-        planes = volume.planes(now.plane.axis) if every else (now.plane,)
+        planes = volume.planes(now.plane.axis) if every and not every_time else (now.plane,)
+        axes = image_controller.image_axes
+        volumes = tuple(
+            volume if at == time else axes.volume(at)
+            for at in (range(axes.n_times or 1) if every_time else (time,))
+        )
+        of = "time points" if every_time else "planes"
         # as the person sees the image: the window is part of what a model finds
         intensity = resolve_intensity(
             volume, session.window, image_controller.session_store.channels
@@ -154,12 +186,12 @@ class AutomaticStart:
 
         def progress(done: int, total: int) -> None:
             # signals reach Qt only in the GUI thread
-            post(partial(signals.progressed.emit, done, total, "planes"))
+            post(partial(signals.progressed.emit, done, total, of))
 
         return _Search(
             # models without clicks run on this machine alone,
             # even while the other one runs elsewhere
-            where, "auto" if "://" in device else device, texts, volume, intensity,
+            where, "auto" if "://" in device else device, texts, volumes, volume, intensity,
             tuple(planes), now.plane, *_shown(image_controller, now.plane), progress,
         )  # fmt: skip
 
@@ -187,10 +219,10 @@ class AutomaticStart:
         where = [slice(None)] * data.ndim
         if "t" in axes.grid:
             at = axes.grid.index("t")
-            where[at] = slice(time, time + 1)
-            data[tuple(where)] = np.expand_dims(found.labels, at)
+            where[at] = slice(time, time + 1) if len(found.labels) == 1 else slice(None)
+            data[tuple(where)] = np.moveaxis(found.labels, 0, at)
         else:
-            data[tuple(where)] = found.labels
+            data[tuple(where)] = found.labels[0]
         # set when it is whole: napari draws at once
         layer.data = data
         sizes = np.bincount(found.labels.ravel())
@@ -251,24 +283,70 @@ def _find(search: _Search, should_stop: ShouldStop) -> _Found:
                 words=list(search.texts),
             )
         )
-    numbering = Numbering(by_name=not traits.objects_apart)
-    out = np.zeros(search.volume.shape, np.int32)
-    done = 0
     try:
-        for done, plane in enumerate(search.planes, start=1):
-            image = search.intensity.to_rgb(np.asarray(search.volume.take(plane)))
-            marks = [one for one in search.marks if one.name in traits.marks]
+        if traits.joins_frames and len(search.volumes) > 1:
+            return _through(search, cast(ClipModel, model), should_stop)
+        numbering = Numbering(by_name=not traits.objects_apart)
+        marks = [one for one in search.marks if one.name in traits.marks]
+        out = _empty(search)
+        places = [(at, plane) for at in range(len(search.volumes)) for plane in search.planes]
+        done = 0
+        for done, (at, plane) in enumerate(places, start=1):
+            volume = search.volumes[at]
             # annotations of a plane say nothing of others
-            asked = marked(model, marks) if marks and plane == search.plane else model
-            if examples and plane == search.plane:
+            is_looked_at = volume is search.volume and plane == search.plane
+            asked = marked(model, marks) if marks and is_looked_at else model
+            if examples and is_looked_at:
                 asked = by_examples(asked, examples)
-            found = asked.find(image, search.texts)
-            shape = search.volume.slice_shape(plane.axis)
-            search.volume.put(out, plane, numbering.labels(found, shape))
-            search.on_progress(done, len(search.planes))
+            found = asked.find(_picture(search, volume, plane), search.texts)
+            volume.put(out[at], plane, numbering.labels(found, volume.slice_shape(plane.axis)))
+            search.on_progress(done, len(places))
             if should_stop():
                 break
     finally:
         # its memory is needed by the model that takes the clicks
         model.release()
-    return _Found(traits.title, out, numbering.names, done < len(search.planes))
+    return _Found(traits.title, out, numbering.names, done < len(places))
+
+
+def _empty(search: _Search) -> Array:
+    return np.zeros((len(search.volumes), *search.volume.shape), np.int32)
+
+
+def _picture(search: _Search, volume: Volume, plane: Plane) -> FloatArray:
+    return search.intensity.to_rgb(np.asarray(volume.take(plane)))
+
+
+class _StoppedError(Exception):
+    """A person does not wait for the end."""
+
+
+class _Pictures(Sequence[FloatArray]):
+    """The plane at all time points, read one by one."""
+
+    def __init__(self, search: _Search) -> None:
+        self._search = search
+
+    def __len__(self) -> int:
+        return len(self._search.volumes)
+
+    def __getitem__(self, at: Any) -> Any:
+        return _picture(self._search, self._search.volumes[at], self._search.plane)
+
+
+def _through(search: _Search, model: ClipModel, should_stop: ShouldStop) -> _Found:
+    """Return what a model finds that sees the time points together."""
+
+    def told(done: int, count: int) -> None:
+        search.on_progress(done, count)
+        if should_stop():
+            raise _StoppedError
+
+    out = _empty(search)
+    try:
+        labels, names = model.find_through(_Pictures(search), on_progress=told)
+    except _StoppedError:
+        return _Found(model.traits.title, out, {}, stopped=True)
+    for volume, one, found in zip(search.volumes, out, labels, strict=True):
+        volume.put(one, search.plane, found)
+    return _Found(model.traits.title, out, names, stopped=False)

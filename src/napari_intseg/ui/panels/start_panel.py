@@ -150,6 +150,12 @@ class StartPanel(QWidget):  # type: ignore[misc, unused-ignore]
             object_actions.take_all(self._controller, layer)
 
 
+def _leave(box: QCheckBox, other: bool) -> None:
+    """Uncheck a box if the other one was checked."""
+    if other:
+        box.setChecked(False)
+
+
 # data of two entries that open a dialog. All others have a name without blanks, or a path.
 _FILE, _FOLDER = "choose a file", "choose a folder"
 _ROWS_PX = 110
@@ -168,6 +174,13 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.texts.setPlaceholderText(tr("what to look for, if the model takes words"))
         self.texts.setToolTip(tr("Several with commas between them: nucleus, cytoplasm."))
         self.every = QCheckBox(tr("All planes"))
+        self.every_time = QCheckBox(tr("All time points"))
+        self.every_time.setToolTip(
+            tr(
+                "The plane in sight at all time points. A model for videos sees them together; of "
+                "others an object goes on where it overlaps itself."
+            )
+        )
         self.run = QPushButton(tr("Find objects"))
         self.run.setToolTip(
             tr("Add a layer with what the model finds; take objects from it below.")
@@ -184,11 +197,15 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout.addRow(tr("Model"), self.model)
         layout.addRow(tr("Words"), self.texts)
         layout.addRow(self.every)
+        layout.addRow(self.every_time)
         layout.addRow(self.run)
         layout.addRow(self.table)
         self._fill()
         # not `currentIndexChanged`: filling the list must not open a dialog
         self.model.activated.connect(self._picked)
+        # planes or time points: one object is not followed through both
+        self.every.toggled.connect(lambda on: _leave(self.every_time, on))
+        self.every_time.toggled.connect(lambda on: _leave(self.every, on))
         self.run.clicked.connect(self._find)
         controller.signals.changed.connect(self._show)
         self._show()
@@ -233,12 +250,24 @@ class AutomaticPanel(QWidget):  # type: ignore[misc, unused-ignore]
         if where in (None, _FILE, _FOLDER):
             return
         texts = [text.strip() for text in self.texts.text().split(",") if text.strip()]
-        self.starts.start(where, texts=texts, every_plane=self.every.isChecked())
+        self.starts.start(
+            where, texts=texts,
+            # one that is checked may be hidden since: the image is another
+            every_plane=self.every.isChecked() and is_volume(self._controller),
+            every_time=self.every_time.isChecked() and self._has_times(),
+        )  # fmt: skip
+
+    def _has_times(self) -> bool:
+        controller = self._controller
+        if controller.image_controller is not None:
+            return (controller.image_controller.image_axes.n_times or 1) > 1
+        return controller.image is not None and "t" in controller.axes
 
     def _show(self) -> None:
         running = self.starts.is_running
         self.run.setEnabled(not running and self._controller.image is not None)
         self.every.setVisible(is_volume(self._controller))
+        self.every_time.setVisible(self._has_times())
         found = self.starts.found
         # every answer to a click is a change; filling is slow
         if found is self._listed:

@@ -176,6 +176,11 @@ Fehlende Gewichte werden dort beschafft, wo das erste Modell gewählt wird.</tra
       <translation>Alle Schichten</translation>
     </message>
     <message>
+      <location filename="../panels/start_panel.py" />
+      <source>All time points</source>
+      <translation>Alle Zeitpunkte</translation>
+    </message>
+    <message>
       <location filename="../controllers/propagation.py" />
       <source>All {count} objects are up to date.</source>
       <translation>Alle {count} Objekte sind auf dem neuesten Stand.</translation>
@@ -2561,6 +2566,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../panels/protect_panel.py" />
       <source>The other objects keep these pixels, as they do until you answer.</source>
       <translation>Die anderen Objekte behalten diese Pixel, wie auch bis zu Ihrer Antwort.</translation>
+    </message>
+    <message>
+      <location filename="../panels/start_panel.py" />
+      <source>The plane in sight at all time points. A model for videos sees them together; of others an object goes on where it overlaps itself.</source>
+      <translation>Die sichtbare Schicht zu allen Zeitpunkten. Ein Modell für Videos sieht sie zusammen; bei anderen geht ein Objekt dort weiter, wo es sich selbst überlappt.</translation>
     </message>
     <message>
       <location filename="../controllers/image_controller.py" />

@@ -176,6 +176,11 @@ Missing weights are fetched or added where the first model is chosen.</source>
       <translation>所有层面</translation>
     </message>
     <message>
+      <location filename="../panels/start_panel.py" />
+      <source>All time points</source>
+      <translation>所有时间点</translation>
+    </message>
+    <message>
       <location filename="../controllers/propagation.py" />
       <source>All {count} objects are up to date.</source>
       <translation>全部 {count} 个对象均为最新。</translation>
@@ -2560,6 +2565,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../panels/protect_panel.py" />
       <source>The other objects keep these pixels, as they do until you answer.</source>
       <translation>其他对象保留这些像素，在您答复之前亦如此。</translation>
+    </message>
+    <message>
+      <location filename="../panels/start_panel.py" />
+      <source>The plane in sight at all time points. A model for videos sees them together; of others an object goes on where it overlaps itself.</source>
+      <translation>所有时间点上当前显示的层面。视频模型会一起查看它们；对于其他模型，对象在与自身重叠处延续。</translation>
     </message>
     <message>
       <location filename="../controllers/image_controller.py" />
