@@ -222,7 +222,10 @@ def test_both_precisions_agree(precision):
     assert np.abs(answers[0] - answers[1]).mean() < 0.1 * np.abs(answers[1]).mean() + 0.02
 
 
-@pytest.mark.skipif(click_pyramid._POINTWISE is None, reason="no bfloat16 on this processor")
+@pytest.mark.skipif(
+    click_pyramid._POINTWISE is None or not click_pyramid._HAS_HALF,
+    reason="no bfloat16 on this processor",
+)
 @pytest.mark.parametrize("stride", [1, 2])
 def test_convolutions_in_one_pass_on_weights_in_order_change_no_bit(stride, monkeypatch):
     torch.manual_seed(0)
@@ -266,7 +269,12 @@ def test_weights_are_put_in_order_once_and_anew_when_they_change(monkeypatch):
         conv.weight.mul_(-3)
     assert agrees()
     assert len(orders) == 2
+    # weights of another type, on a processor that has no bfloat16 in one pass
+    monkeypatch.setattr(click_pyramid, "_HAS_HALF", False)
     conv.to(torch.bfloat16)
+    assert agrees()
+    assert len(orders) == 2
+    conv.to(torch.float32)
     assert agrees()
     assert len(orders) == 3
     assert deepcopy(conv).weight.equal(conv.weight)

@@ -57,7 +57,14 @@ def _pointwise() -> Callable[..., Tensor] | None:
     return found if torch.backends.mkldnn.is_available() and is_measured and can_pack else None  # type: ignore[no-untyped-call]
 
 
+def _has_half() -> bool:
+    """Whether PyTorch's convolution in one pass takes bfloat16 on this processor."""
+    return bool(getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", bool)())
+
+
 _POINTWISE = _pointwise()
+# without AVX-512 that convolution refuses bfloat16, which others emulate
+_HAS_HALF = _has_half()
 
 
 class Conv(nn.Conv2d):
@@ -90,7 +97,7 @@ class Conv(nn.Conv2d):
         return (
             x.device.type == weight.device.type == "cpu"
             and x.dtype == weight.dtype
-            and x.dtype in (torch.float32, torch.bfloat16)
+            and (x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and _HAS_HALF))
             and not torch.is_grad_enabled()
             and not torch.is_autocast_enabled("cpu")
             # a graph that is recorded for another engine knows nothing of oneDNN
