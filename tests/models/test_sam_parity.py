@@ -21,7 +21,8 @@ pytest.importorskip("transformers", reason="needs the extra 'sam'")
 
 from napari_intseg.models.sam import sam, sam2
 from napari_intseg.models.sam.keys import library_names
-from napari_intseg.models.sam.sam import SamSegmenter, SamState
+from napari_intseg.models.sam.mask_decoder import SamState
+from napari_intseg.models.sam.sam import SamSegmenter
 
 
 @dataclasses.dataclass(frozen=True)

@@ -246,7 +246,7 @@ def download_all(*wanted: tuple[Tensor, bool]) -> list[FloatArray]:
         What is wanted, and whether exactly.
     """
     sent = [_in_format(one, exact) for one, exact in wanted]
-    if len(sent) == 1 or sent[0].device.type == "cpu":
+    if len(sent) <= 1 or sent[0].device.type == "cpu":
         return [one.cpu().float().numpy() for one in sent]
     return unpacked(packed(sent).cpu().numpy(), sent)
 

@@ -32,12 +32,13 @@ from napari_intseg.models.sam.mask_decoder import (
     FewTokens,
     FewTokens2,
     PromptedNet,
+    SamState,
     decoder_config,
     file_in,
     load_into,
     read_weights,
 )
-from napari_intseg.models.sam.sam import SamSegmenter, SamState, TinyEncoder
+from napari_intseg.models.sam.sam import SamSegmenter, TinyEncoder
 from napari_intseg.models.sam.square_frame import MASK_LOGIT, SquareFrame
 
 CPU = "cpu"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,6 +29,7 @@ from transformers.models.sam_hq.configuration_sam_hq import SamHQMaskDecoderConf
 from transformers.models.sam_hq.modeling_sam_hq import SamHQMaskDecoder
 
 from napari_intseg.core.prompts import Prompts
+from napari_intseg.core.segmenter import FloatArray
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
 from napari_intseg.models.sam.keys import Rules, renamed, tied, unwrapped
@@ -254,6 +256,29 @@ class Asked:
     labels: Tensor
     box: Tensor | None = None
     mask: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SamState:
+    """What SAM is given back with the next click.
+
+    Parameters
+    ----------
+    low : ndarray of float32, shape (n, 256, 256)
+        Low-resolution logits of every mask that was offered.
+    chosen : int
+        Which of them was the answer.
+    """
+
+    low: FloatArray
+    chosen: int
+
+    def continued(self, given: FloatArray | None) -> int:
+        """Return which of the offered masks a person went on with: the one most like theirs."""
+        if given is None or len(self.low) == 1:
+            return self.chosen
+        differ = [np.count_nonzero((low > 0) != (given[0] > 0)) for low in self.low]
+        return int(np.argmin(differ))
 
 
 def asked_in(

@@ -6,7 +6,8 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakSet
@@ -52,6 +53,7 @@ from napari_intseg.models.sam.mask_decoder import (
     Embedding,
     PromptedNet,
     SamNet,
+    SamState,
     asked_in,
     embed,
     load_into,
@@ -65,22 +67,6 @@ from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
 SAM_PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
 # longer side of views: four times what SAM sees; beyond it an image only costs memory
 _LONGER_SIDE_PX = 4096
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SamState:
-    """What SAM is given back with the next click.
-
-    Parameters
-    ----------
-    low : ndarray of float32, shape (n, 256, 256)
-        Low-resolution logits of every mask that was offered.
-    chosen : int
-        Which of them was the answer.
-    """
-
-    low: FloatArray
-    chosen: int
 
 
 class SamSegmenter(NetModel):
@@ -210,7 +196,14 @@ class SamSegmenter(NetModel):
         self._made.clear()
 
     def predict(self, query: Query) -> Answer:
-        """Decode the answer to one query; several masks when a single click leaves it open.
+        """Decode the answer to one query; see `predict_batch`."""
+        return self.predict_batch([query])[0]
+
+    def predict_batch(self, queries: Sequence[Query]) -> list[Answer]:
+        """Decode the answers to queries; several masks where a single click leaves it open.
+
+        Nothing is read before all are computed: a device is waited for once, however many there
+        are.
 
         Raises
         ------
@@ -218,23 +211,20 @@ class SamSegmenter(NetModel):
             If the device runs out of memory.
         """
         with memory_guard(self.hosted.device), torch.inference_mode():
-            low, scores = self.decode(query)
-            back = self.hosted.net.frame.back(low, query.prepared.shape)
+            found = [self.decode(query) for query in queries]
             exact = self.hosted.dtype == torch.float32
+            frame = self.hosted.net.frame
+            masks = [
+                (frame.back(low, query.prepared.shape), exact)
+                for query, (low, _) in zip(queries, found, strict=True)
+            ]
             # the low-resolution logits lead the next click
-            kept = ((low, exact),) if self.traits.uses_prev else ()
+            kept = [(low, exact) for low, _ in found] if self.traits.uses_prev else []
             # what has to be exact goes first, so that it lies at whole numbers of bytes
-            best, full, *state = download_all((scores, True), (back, exact), *kept)
-        told = tuple(map(float, best))
-        chosen = int(np.argmax(told))
-        several = len(full) > 1
-        return Answer(
-            full[chosen],
-            state=SamState(state[0], chosen) if state else None,
-            alternatives=tuple(full) if several else (),
-            scores=told if several else (),
-            info={"score": told[chosen]},
-        )
+            down = iter(download_all(*((scores, True) for _, scores in found), *masks, *kept))
+        scores, full = (list(islice(down, len(queries))) for _ in range(2))
+        low: Sequence[FloatArray | None] = list(down) or [None] * len(queries)
+        return [_answer(*one) for one in zip(scores, full, low, strict=True)]
 
     def decode(self, query: Query) -> tuple[Tensor, Tensor]:
         """Return the low-resolution logits (n, 256, 256) of a query, and the score of each."""
@@ -303,16 +293,22 @@ class SamSegmenter(NetModel):
             return given
         if not self.feed_back:
             return None
-        kept = _continued(state, given)
+        kept = state.continued(given)
         return state.low[kept : kept + 1]
 
 
-def _continued(state: SamState, given: FloatArray | None) -> int:
-    """Return which of the offered masks the person went on with: the one most like theirs."""
-    if given is None or len(state.low) == 1:
-        return state.chosen
-    differ = [np.count_nonzero((low > 0) != (given[0] > 0)) for low in state.low]
-    return int(np.argmin(differ))
+def _answer(scores: FloatArray, full: FloatArray, low: FloatArray | None) -> Answer:
+    """Return an answer of masks (n, H, W), their scores, and their low-resolution logits."""
+    told = tuple(map(float, scores))
+    chosen = int(np.argmax(told))
+    several = len(full) > 1
+    return Answer(
+        full[chosen],
+        state=None if low is None else SamState(low, chosen),
+        alternatives=tuple(full) if several else (),
+        scores=told if several else (),
+        info={"score": told[chosen]},
+    )
 
 
 def _box_of(logits: FloatArray) -> Box | None:
