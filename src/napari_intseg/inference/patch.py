@@ -95,18 +95,13 @@ class Patch:
 
     def box(self, threshold: float = 0.5) -> tuple[int, int, int, int] | None:
         """Return ``(row0, row1, col0, col1)`` of the object, half-open; None if there is none."""
-        near = self.near(logit_of(threshold))
-        box = bounding_box(near.inside(threshold))
+        box = bounding_box(self.inside(threshold))
         if box is None:
             return None
-        return box[0] + near.row0, box[1] + near.row0, box[2] + near.col0, box[3] + near.col0
+        return box[0] + self.row0, box[1] + self.row0, box[2] + self.col0, box[3] + self.col0
 
     def near(self, limit: float) -> "Patch":  # noqa: ARG002 - for those that are computed late
         """Return a patch that holds all logits above a limit; others may be left out."""
-        return self
-
-    def settled(self) -> "Patch":
-        """Return the same, with nothing left to be computed."""
         return self
 
     def at(self, rows: Indices, cols: Indices) -> FloatArray:

@@ -415,13 +415,11 @@ class _SliceQuestion:
             answer = self._kept_in_part(answer, self.guide, shape, kept)
         if self.guide is None and self.options.several and not answer.alternatives:
             answer = self._with_several(answer, shape)
-        patch = self._obeyed(self._drawn(answer), answer).settled()
+        patch = self._obeyed(self._drawn(answer), answer)
         alternatives = []
         for one in answer.alternatives:
             # the one that is the answer stays the same object, so that it can be told by that
-            alternatives.append(
-                patch if one is answer.patch else self._obeyed(one, answer).settled()
-            )
+            alternatives.append(patch if one is answer.patch else self._obeyed(one, answer))
         return replace(answer, patch=patch, alternatives=tuple(alternatives))
 
     def looked(self, shape: tuple[int, int], kept: View | None) -> SliceAnswer:
@@ -543,6 +541,8 @@ class _SliceQuestion:
 
     def _obeyed(self, patch: Patch, answer: SliceAnswer) -> Patch:
         """Return a mask with what was clicked on as it was said to be."""
+        # nothing of it is left to be computed when it is asked for
+        patch = Patch(patch.row0, patch.col0, patch.logits, patch.shape)
         if not self.options.obey:
             return patch
         threshold, clicks = self.model.traits.threshold, self.prompts.clicks
@@ -695,8 +695,6 @@ def _prepared_key(
 
 
 def _nothing(shape: tuple[int, int], kept: View | None, start: float) -> SliceAnswer:
-    note = "nothing marks the object yet: add a positive click"
+    info = {"note": "nothing marks the object yet: add a positive click"}
     seconds = time.perf_counter() - start
-    return SliceAnswer(
-        Patch.empty(shape), kept, View.whole(shape), seconds=seconds, info={"note": note}
-    )
+    return SliceAnswer(Patch.empty(shape), kept, View.whole(shape), seconds=seconds, info=info)

@@ -19,6 +19,7 @@ from napari_intseg.core.segmenter import (
     Segmenter,
     bounding_box,
     logit,
+    logit_of,
     sigmoid,
 )
 from napari_intseg.inference.intensity import Intensity
@@ -436,6 +437,11 @@ class AnswerOnView(Patch):
         assert self._near is not None
         return self._near
 
+    def box(self, threshold: float = 0.5) -> tuple[int, int, int, int] | None:
+        """Return ``(row0, row1, col0, col1)`` of the object, half-open; None if there is none."""
+        near = self.near(logit_of(threshold))
+        return super().box(threshold) if near is self else near.box(threshold)
+
     def at(self, rows: Indices, cols: Indices) -> FloatArray:
         """Return the logits where some rows and columns of the slice cross, float32."""
         if self._whole is not None or not (rows.size and cols.size):
@@ -452,10 +458,6 @@ class AnswerOnView(Patch):
         ]
         part = self._view.put_back_part(self._on_view, self._resample, (spans[0], spans[1]))
         return part.at(rows, cols)
-
-    def settled(self) -> Patch:
-        """Return the same on all of the view's rectangle, with nothing left to be computed."""
-        return Patch(self.row0, self.col0, self.logits, self.shape)
 
 
 def _taking_part(size: int, out_size: int, positions: Indices) -> Span:
