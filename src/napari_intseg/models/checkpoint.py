@@ -553,6 +553,7 @@ _TABLE_END = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER = 48  # bytes, of which these are the last
 _MOST_INDEX_BYTES = 1 << 26  # of names; published networks have some kilobytes
 _MOST_SHARD_BYTES = 1 << 32
+_LONGEST_NAME = 1 << 12  # each name is put together anew from the one before it
 # by TensorFlow's numbers; bfloat16 is read by its bits, and what is not listed is left out
 _TENSORFLOW = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 14: "<u2", 19: "<f2"}
 _BFLOAT16 = 14
@@ -598,11 +599,14 @@ def _bundle(path: Path, table: bytes) -> dict[str, NDArray[Any]]:
         raise DamagedError("it does not end as a table")
     # of two places the second is that of the blocks' own table
     footer = table[-_FOOTER:]
-    _, at = _handle(footer, 0)
-    places, _ = _handle(footer, at)
-    shards, found, left = 1, {}, _MOST_SHARD_BYTES
+    places, _ = _handle(footer, _handle(footer, 0)[1])
+    shards, found, left, behind = 1, {}, _MOST_SHARD_BYTES, 0
     for _, place in _entries(table, places):
-        for key, value in _entries(table, _handle(place, 0)[0]):
+        # in order: one block that is named a million times would be read as often
+        if (block := _handle(place, 0)[0])[0] < behind:
+            raise DamagedError("two parts of it overlap")
+        behind = sum(block)
+        for key, value in _entries(table, block):
             told = _fields(value)
             if not key:
                 shards = _number(told, 1, 1)
@@ -648,7 +652,7 @@ def _entries(table: bytes, place: tuple[int, int]) -> Iterator[tuple[bytes, byte
         shared, at = _varint(block, at)
         own, at = _varint(block, at)
         length, at = _varint(block, at)
-        if shared > len(key) or at + own + length > end:
+        if shared > len(key) or shared + own > _LONGEST_NAME or at + own + length > end:
             raise DamagedError("a name does not fit")
         key = key[:shared] + block[at : at + own]
         yield key, block[at + own : at + own + length]

@@ -169,6 +169,43 @@ def test_a_damaged_file_of_tensorflow_is_refused(tmp_path):
     assert refused > 100
 
 
+def varint(value):
+    return bytes([value & 127 | 128]) + varint(value >> 7) if value > 127 else bytes([value])
+
+
+def block(*entries):
+    """A part of a table: shared bytes of the name before, own ones, and a value."""
+    content = b"".join(
+        varint(shared) + varint(len(name)) + varint(len(value)) + name + value
+        for shared, name, value in entries
+    )
+    return content + (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    ("entries", "places", "told"),
+    [
+        ([(0, b"a", b"")], 1, None),
+        ([(0, b"a", b"")], 2, "overlap"),
+        ([(0, b"n" * 4000, b""), (4000, b"n" * 4000, b"")], 1, "a name does not fit"),
+    ],
+)
+def test_names_of_tensorflow_take_no_more_time_than_they_have_bytes(
+    tmp_path, entries, places, told
+):
+    names = block(*entries)
+    place = varint(0) + varint(len(names))
+    own = block(*[(0, bytes([number]), place) for number in range(places)])
+    footer = (varint(0) * 2 + varint(len(names) + 5) + varint(len(own))).ljust(40, b"\0")
+    path = tmp_path / "made.index"
+    path.write_bytes(names + bytes(5) + own + bytes(5) + footer + KINDS.read_bytes()[-8:])
+    if told is None:
+        assert read_tensorflow(path) == {}
+        return
+    with pytest.raises(WeightsError, match=told):
+        read_tensorflow(path)
+
+
 def test_rules_are_applied_in_order_and_an_empty_name_leaves_out():
     assert renamed({"a._mean": 1, "b": 2}, (*PADDLE, ("^b$", ""))) == {"a.running_mean": 1}
     assert set(RULES) <= {*NETWORKS, REVOLVER.name}
