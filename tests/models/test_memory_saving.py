@@ -129,3 +129,30 @@ def test_an_error_that_only_sounds_like_it_is_another() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("full"))
     assert not is_out_of_memory(ValueError("out of memory"))
     assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
+
+
+def test_a_network_that_was_converted_in_part_is_as_before() -> None:
+    """Memory may end in the middle of what was to save it, and when it is to be taken again."""
+    room = [1]
+
+    def cast(net: torch.nn.Module, dtype: torch.dtype) -> None:
+        net[0].to(dtype)
+        if not room[0] and net[1].weight.dtype != dtype:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        net[1].to(dtype)
+
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    exact = [one.clone() for one in net.parameters()]
+    hosted = OnDevice(net, torch.device("cpu"), torch.float32, cast=cast)
+    room[0] = 0
+    with pytest.raises(RuntimeError, match="can't allocate"):
+        hosted.save_memory(Saving(half=True))
+    assert hosted.saving == Saving()
+    assert all(torch.equal(now, was) for now, was in zip(net.parameters(), exact, strict=True))
+    room[0] = 1
+    hosted.save_memory(Saving(half=True))
+    assert {one.dtype for one in net.parameters()} == {torch.bfloat16}
+    # back again takes none: the values were kept
+    room[0] = 0
+    hosted.release()
+    assert all(torch.equal(now, was) for now, was in zip(net.parameters(), exact, strict=True))

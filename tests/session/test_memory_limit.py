@@ -51,7 +51,7 @@ def ask(room_mb):
     return {"note": result.info.get("note", ""), "right": iou(session.mask)}
 
 
-print(json.dumps({str(room): ask(room) for room in (36, 2, None)}))
+print(json.dumps({str(room): ask(room) for room in (48, 2, None)}))
 """
 
 

@@ -379,8 +379,19 @@ class OnDevice:
         if self.dtype == torch.float32:
             # kept, since what half precision rounds off does not come back
             self._exact = {name: one.detach().clone() for name, one in self._values().items()}
-        self._cast(self.net, dtype)
-        if dtype == torch.float32 and self._exact is not None:
+        elif dtype == torch.float32:
+            # before it is converted, which then takes no memory: it may be short
+            self._restore()
+        try:
+            self._cast(self.net, dtype)
+        # half of it converted would be of no use
+        except BaseException:
+            self._restore()
+            raise
+
+    def _restore(self) -> None:
+        """Give the weights back their values in float32, if these were kept."""
+        if self._exact is not None:
             for name, one in self._values().items():
                 one.data = self._exact[name]
             self._exact = None

@@ -109,7 +109,7 @@ class Conv(nn.Conv2d):
     def _in_order(self, x: Tensor) -> Tensor:
         """Return the weights in oneDNN's order, for which an image of any size does."""
         weight = self.weight
-        state = weight.data_ptr(), weight._version
+        state = weight.data_ptr(), weight.dtype, weight._version
         if self._packed is None or self._packed[0] != state:
             packed = torch.ops.mkldnn._reorder_convolution_weight(
                 weight, self.padding, self.stride, self.dilation, self.groups, list(x.shape)
