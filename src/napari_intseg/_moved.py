@@ -18,7 +18,8 @@ ROOT = "napari_intseg"
 
 MODULES = {
     "cli.batch_points": "cli.batch_table",
-    "cli.batch_summary": "cli.batch_run",
+    "cli.batch_run": "cli.batch",
+    "cli.batch_summary": "cli.batch",
     "cli.demo_cases": "cli.demo",
     "cli.dicom_options": "cli.shared_options",
     "cli.option_values": "cli.shared_options",

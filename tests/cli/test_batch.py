@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_intseg.cli import batch_run
+from napari_intseg.cli import batch
 from napari_intseg.cli.main import main
 from napari_intseg.io.read import read_volume
 
@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 def here(monkeypatch):
     """Jobs one after the other in this process: what is tested are not the processes."""
     monkeypatch.setattr(
-        batch_run,
+        batch,
         "run_in_workers",
         lambda function, jobs, _workers, _stop: ((job, function(job)) for job in jobs),
     )
@@ -133,7 +133,7 @@ def test_ctrl_c_begins_no_more_and_resume_goes_on(folder, monkeypatch, capsys):
             yield job, function(job)
 
     command = ["batch", "images", "-o", "out", "--click", "20,20", *WALKER]
-    monkeypatch.setattr(batch_run, "run_in_workers", one_after_the_other)
+    monkeypatch.setattr(batch, "run_in_workers", one_after_the_other)
     assert main(command) == 130
     assert "1 jobs are left" in capsys.readouterr().err
     assert set(summary(folder / "out")) == {"a_labels.tif", "b_labels.tif"}
@@ -147,7 +147,7 @@ def test_an_unforeseen_error_is_kept_with_its_traceback(folder, monkeypatch):
     def fail(*_args, **_options):
         raise ZeroDivisionError("by hand")
 
-    monkeypatch.setattr(batch_run.segment, "segment_file", fail)
+    monkeypatch.setattr(batch.segment, "segment_file", fail)
     assert main(["batch", "images/a.tif", "-o", "out", "--click", "20,20", *WALKER]) == 1
     assert summary(folder / "out")["a_labels.tif"]["error"] == "ZeroDivisionError: by hand"
     assert "Traceback" in (folder / "out/jobs/a_labels.tif.log").read_text("utf-8")
@@ -270,16 +270,16 @@ def test_the_summary_does_not_replace_the_table(folder, capsys):
 KILLER = """
 import os, signal
 from pathlib import Path
-from napari_intseg.cli import batch_run
+from napari_intseg.cli import batch
 
 def run_and_die(job):
     mark = Path(job.args.image.parent, "killed")
     if job.args.image.name == "b.tif" and not mark.exists():
         mark.write_text(str(os.getpid()))
-        begun = batch_run.JobRecord(job.name, batch_run.settings_of(job))
-        batch_run._keep(job, begun)
+        begun = batch.JobRecord(job.name, batch.settings_of(job))
+        batch._keep(job, begun)
         os.kill(os.getpid(), signal.SIGKILL)
-    return batch_run.run_here(job)
+    return batch.run_here(job)
 """
 
 
@@ -298,7 +298,7 @@ def killer(folder, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
 def test_a_killed_worker_is_replaced_and_its_job_done_again(folder, killer, monkeypatch):
-    monkeypatch.setattr(batch_run, "run_here", killer)
+    monkeypatch.setattr(batch, "run_here", killer)
     words = ["--click", "20,20", "--workers", "1", *WALKER]
     assert main(["batch", "images", "-o", "out", *words]) == 0
     assert (folder / "images/killed").is_file()
@@ -311,7 +311,7 @@ def test_a_cluster_gives_the_same_and_outlives_a_killed_worker(folder, killer, m
     distributed = pytest.importorskip("distributed")
     words = ["batch", "images", "--click", "20,20", *WALKER, "--quiet"]
     assert main([*words, "-o", "alone"]) == 0
-    monkeypatch.setattr(batch_run, "run_here", killer)
+    monkeypatch.setattr(batch, "run_here", killer)
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address=None
     ) as cluster:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_intseg.cli import batch_run, shared_options
+from napari_intseg.cli import batch, shared_options
 from napari_intseg.cli.main import main
 from napari_intseg.cli.shared_options import ClickOption
 from napari_intseg.errors import WeightsError
@@ -79,7 +79,7 @@ def test_threads_of_the_command_line_are_those_of_the_model(tmp_path, monkeypatc
 
     monkeypatch.setattr(registry, "load_model", load_model)
     monkeypatch.setattr(
-        batch_run, "run_in_workers",
+        batch, "run_in_workers",
         lambda function, jobs, _workers, _stop: ((job, function(job)) for job in jobs),
     )  # fmt: skip
     out = {"segment": "out.png", "batch": "out"}[command]

@@ -1,20 +1,40 @@
-"""`napari-intseg batch`: many images, each segmented as by `segment`."""
+"""`napari-intseg batch`: many images, each segmented as by `segment`.
+
+The jobs are done here, in several processes or on a dask cluster, and summed up.
+"""
 
 import argparse
+import contextlib
+import copy
+import hashlib
+import json
 import os
+import socket
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
+from napari_intseg import __version__
 from napari_intseg.cli import segment
+from napari_intseg.cli.batch_table import BatchJob, read_jobs
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt, write_report
-from napari_intseg.errors import DataError, FileError
+from napari_intseg.cli.shared_options import told
+from napari_intseg.core.files import csv_text, hidden_folder, read_json, write_text
+from napari_intseg.core.workers import Died, futures_on_cluster, run_in_workers
+from napari_intseg.errors import DataError, FileError, IntSegError
 
 if TYPE_CHECKING:
-    from napari_intseg.cli.batch_run import JobRecord
-    from napari_intseg.cli.batch_table import BatchJob
+    from napari_intseg.core.segmenter import Segmenter
 
 HELP = "segment many images, from a table or from folders"
 DESCRIPTION = """Segment many images as `segment` does one. Processes of this machine share the
@@ -36,6 +56,17 @@ examples:
   napari-intseg batch jobs.csv -o /shared/out --scheduler tcp://127.0.0.1:8786"""
 # exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT
 SOME_FAILED, INTERRUPTED = 1, 130
+
+RECORDS = "jobs"
+"""Folder in the output folder with a record and a log of each job."""
+
+Status = Literal["begun", "done", "failed", "skipped"]
+Threads = int | Literal["measure"] | None
+Stop = Callable[[], bool]
+Outcomes = Generator[tuple[BatchJob, "JobRecord"], None, None]
+
+# one job at a time in a dask worker's threads: they share models and stdout
+_one_at_a_time = threading.Lock()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,9 +111,6 @@ def run(args: argparse.Namespace) -> int:
     int
         0; 1 when a job failed; 130 when it was interrupted, with what was done by then kept.
     """
-    from napari_intseg.cli.batch_run import as_csv, as_html, counted, is_whole, record_of, run_jobs
-    from napari_intseg.cli.batch_table import read_jobs
-
     workers = _workers(args)
     jobs = read_jobs(args)
     _check_outputs(args, jobs)
@@ -130,10 +158,8 @@ def _workers(args: argparse.Namespace) -> int:
     return int(args.workers)
 
 
-def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None:
+def _check_outputs(args: argparse.Namespace, jobs: Sequence[BatchJob]) -> None:
     """Make the folder, and refuse what would replace an input or a file of somebody else."""
-    from napari_intseg.cli.batch_run import RECORDS, record_of
-    from napari_intseg.core.files import hidden_folder
     from napari_intseg.io.output_files import check_journal
     from napari_intseg.io.write import check_target
 
@@ -162,9 +188,8 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None
         )
 
 
-def _check_apart(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None:
+def _check_apart(args: argparse.Namespace, jobs: Sequence[BatchJob]) -> None:
     """Refuse outputs that are, or lie in, an input of any job."""
-    from napari_intseg.cli.batch_run import RECORDS
     from napari_intseg.io.output_files import SUFFIX, check_apart
 
     tables = [Path(given) for given in args.inputs if str(given).lower().endswith(".csv")]
@@ -190,3 +215,264 @@ def _check_apart(args: argparse.Namespace, jobs: Sequence["BatchJob"]) -> None:
                 f"{str(path)!r}, which is or belongs to {str(found)!r}. Choose another folder; "
                 "what is read is never replaced."
             )
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """What became of a job.
+
+    Parameters
+    ----------
+    name : str
+        Of the labels.
+    settings : str
+        Checksum of all that the labels depend on; see `settings_of`.
+    status : str
+        "begun" is left by a process that was killed.
+    seconds : float
+        What it took.
+    sizes : dict of str to int
+        Pixels, or voxels, of each label.
+    parts : dict of str to int
+        Bytes of each file that was written.
+    error : str
+        Empty if it went well.
+    worker : str
+        Machine and process.
+    """
+
+    name: str
+    settings: str
+    status: Status = "begun"
+    seconds: float = 0.0
+    sizes: dict[str, int] | None = None
+    parts: dict[str, int] | None = None
+    error: str = ""
+    worker: str = ""
+
+
+def run_here(job: BatchJob) -> JobRecord:
+    """Do one job, and keep its record and its log beside the labels; nothing is raised."""
+    with _one_at_a_time:
+        begun = JobRecord(
+            job.name, settings_of(job), worker=f"{socket.gethostname()} {os.getpid()}"
+        )
+        start = time.perf_counter()
+        try:
+            _keep(job, begun)
+            # a line at a time, so that the log of a worker that is killed tells how far it came
+            with _log_of(job).open("a", encoding="utf-8", buffering=1) as log:
+                found = replace(begun, **_segmented(job, log))
+            found = replace(found, seconds=round(time.perf_counter() - start, 3))
+            _keep(job, found)
+        except OSError as err:
+            # no room for the record or the log
+            return replace(begun, status="failed", error=str(err))
+        return found
+
+
+def _segmented(job: BatchJob, log: Any) -> dict[str, Any]:
+    """Return what a record says of a job done now, all that is told written to a log."""
+    log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {job.place}: {job.args.image}\n")
+    try:
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log), told():
+            # a copy: the command writes the numbers of objects into its options
+            interrupted, sizes = segment.segment_file(copy.deepcopy(job.args), _load)
+        if interrupted:
+            return {"status": "failed", "error": "propagation was interrupted"}
+    except IntSegError as err:
+        log.write(f"error: {err}\n")
+        return {"status": "failed", "error": str(err)}
+    except Exception as err:
+        # whatever it is, the other jobs go on
+        log.write(traceback.format_exc())
+        return {"status": "failed", "error": f"{type(err).__name__}: {err}"}
+    parts = parts_of(job.args.output)
+    return {"status": "done", "sizes": {str(n): s for n, s in sizes.items()}, "parts": parts}
+
+
+def _load(
+    name: str, *, weights: Path | None, device: str, precision: str, threads: Threads
+) -> "Segmenter":
+    return _loaded(name, weights, device, precision, threads)
+
+
+# one model: two may not fit into memory, and jobs in a row mostly use the same
+@lru_cache(maxsize=1)
+def _loaded(
+    name: str, weights: Path | None, device: str, precision: str, threads: Threads
+) -> "Segmenter":
+    """Return a model, that of the job before if it is the same."""
+    from napari_intseg.models.registry import load_model
+
+    return load_model(name, weights=weights, device=device, precision=precision, threads=threads)
+
+
+def settings_of(job: BatchJob) -> str:
+    """Return a checksum of a job's options, and of the sizes and times of the files it reads."""
+    files = []
+    for path in job.inputs:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            # size and time instead of a checksum: reading all
+            # inputs again would take as long as the jobs
+            files.append((str(path), status.st_size, status.st_mtime_ns))
+    # where it runs does not matter, and what is told neither
+    options = sorted(
+        (k, repr(v)) for k, v in vars(job.args).items() if k not in ("quiet", "device", "threads")
+    )
+    return hashlib.sha256(repr((options, files)).encode()).hexdigest()
+
+
+def parts_of(path: Path) -> dict[str, int]:
+    """Return the bytes of each file that labels consist of, by names relative to their folder."""
+    files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
+    if path.suffix.lower() in (".mhd", ".nhdr"):
+        # the data of a header lies in a file of its own beside it
+        files += [p for p in path.parent.glob("*raw*") if p.name.startswith(f"{path.stem}.")]
+    return {str(one.relative_to(path.parent)): one.stat().st_size for one in sorted(files)}
+
+
+def record_of(job: BatchJob) -> JobRecord | None:
+    """Return the record of a job that was begun before; None if there is none to read."""
+    try:
+        return JobRecord(**read_json(_record_of(job), ours=True))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def is_whole(job: BatchJob, record: JobRecord | None) -> bool:
+    """Whether a job with these very settings was done, and its labels are as it wrote them."""
+    if record is None or record.status != "done" or record.settings != settings_of(job):
+        return False
+    try:
+        return parts_of(job.args.output) == record.parts
+    except OSError:
+        return False
+
+
+def run_jobs(
+    jobs: Sequence[BatchJob],
+    stop: Stop,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    insecure: bool = False,
+) -> Outcomes:
+    """Yield the jobs with their records as they come.
+
+    Parameters
+    ----------
+    jobs : sequence of BatchJob
+        To be done.
+    stop : callable
+        Asked before another job is begun.
+    workers : int, default 1
+        Processes on this machine.
+    scheduler : str, optional
+        Address of a dask scheduler to use instead.
+    insecure : bool, default False
+        Allow an address of another machine without TLS.
+
+    Raises
+    ------
+    RemoteError
+        If the address is not safe; see `check_address`.
+    MissingExtraError
+        If dask's distributed is not installed.
+    DataError
+        If there is no cluster at the address.
+    """
+    if scheduler is not None:
+        yield from _on_cluster(jobs, scheduler, stop, insecure)
+        return
+    for job, outcome in run_in_workers(run_here, jobs, workers, stop):
+        # a worker that died could write no record: that is done here
+        yield job, _lost(job, str(outcome)) if isinstance(outcome, Died) else outcome
+
+
+def _on_cluster(jobs: Sequence[BatchJob], address: str, stop: Stop, insecure: bool) -> Outcomes:
+    for job, future in futures_on_cluster(run_here, jobs, address, stop, insecure=insecure):
+        try:
+            found = future.result()
+        except Exception as err:
+            # its workers died, or the cluster is gone
+            found = _lost(job, f"{type(err).__name__}: {err}")
+        yield job, found
+
+
+def _lost(job: BatchJob, reason: str) -> JobRecord:
+    """Return the record of a job that could not keep one itself, and keep it."""
+    found = JobRecord(job.name, settings_of(job), status="failed", error=reason)
+    with contextlib.suppress(OSError):
+        _keep(job, found)
+    return found
+
+
+def _keep(job: BatchJob, record: JobRecord) -> None:
+    text = json.dumps(asdict(record), indent=1, ensure_ascii=False)
+    write_text(_record_of(job), text + "\n")
+
+
+def _record_of(job: BatchJob) -> Path:
+    return Path(job.args.output.parent, RECORDS, f"{job.name}.json")
+
+
+def _log_of(job: BatchJob) -> Path:
+    return Path(job.args.output.parent, RECORDS, f"{job.name}.log")
+
+
+COLUMNS = ("job", "status", "image", "labels", "model", "objects", "pixels", "seconds", "error")
+
+Done = tuple[BatchJob, JobRecord]
+
+
+def counted(done: Iterable[Done]) -> str:
+    """Return how many jobs came to which end, in words."""
+    counts = Counter(record.status for _, record in done)
+    return ", ".join(f"{counts[s]} {s}" for s in ("done", "skipped", "failed") if counts[s])
+
+
+def as_csv(done: Sequence[Done]) -> str:
+    """Return a table with one row a job."""
+    return csv_text([COLUMNS, *(_row(job, record) for job, record in done)])
+
+
+def as_html(done: Sequence[Done]) -> str:
+    """Return a page that needs no other file; it links labels and logs beside it."""
+    # the style is written into the page, so that it needs no other file
+    style = files("napari_intseg.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+    head = "".join(f'<th scope="col" class="text">{name}</th>' for name in (*COLUMNS, "log"))
+    body = "\n".join(_row_html(job, record) for job, record in done)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Batch</title>'
+        f"<style>{style}</style></head><body>\n<h1>Batch of {len(done)} jobs</h1>\n"
+        f'<p>{escape(counted(done))}. <span class="soft">napari-intseg {escape(__version__)}'
+        f'</span></p>\n<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n'
+        "</tbody></table></div></body></html>\n"
+    )
+
+
+def _row(job: BatchJob, record: JobRecord) -> list[str]:
+    from napari_intseg.models.registry import DEFAULT_MODEL
+
+    sizes = record.sizes or {}
+    return [
+        job.place,
+        record.status,
+        str(job.args.image),
+        job.name,
+        job.args.model or DEFAULT_MODEL,
+        " ".join(sizes),
+        " ".join(map(str, sizes.values())),
+        f"{record.seconds:.3f}",
+        " ".join(record.error.split()),
+    ]
+
+
+def _row_html(job: BatchJob, record: JobRecord) -> str:
+    cells = [f'<td class="text">{escape(cell)}</td>' for cell in _row(job, record)]
+    if record.status != "failed":
+        cells[3] = f'<td class="text"><a href="{quote(job.name)}">{escape(job.name)}</a></td>'
+    log = f'<td class="text"><a href="{RECORDS}/{quote(job.name)}.log">log</a></td>'
+    return f"<tr>{''.join(cells)}{log}</tr>"
