@@ -11,7 +11,7 @@ References
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, FloatArray, bounding_box, logit
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, joint_window
 
 Counts = NDArray[np.intp]
 
@@ -165,7 +165,8 @@ def cut(
     away = np.maximum(np.abs(logits - limit), _MARGIN)
     mirrored = np.clip(np.where(side, limit + away, limit - away), -LOGIT_LIMIT, LOGIT_LIMIT)
     refined = np.where(changed, mirrored, logits)
-    return _put(patch, rows, cols, np.asarray(refined, np.float32))
+    refined = np.asarray(refined, np.float32)
+    return Patch(rows.start, cols.start, refined, patch.shape).over(patch)
 
 
 def problem(
@@ -268,22 +269,6 @@ def _signs(clicks: Sequence[Click], rows: slice, cols: slice) -> NDArray[np.int8
     return out
 
 
-def _put(patch: Patch, rows: slice, cols: slice, logits: FloatArray) -> Patch:
-    """Return a patch with new logits in a window, grown to hold it if need be."""
-    spans = [(p, w) for p, w in zip(patch.slices, (rows, cols), strict=True)]
-    if all(w.start >= p.start and w.stop <= p.stop for p, w in spans):
-        out = patch.logits.copy()
-    else:
-        has_pixels = patch.logits.size > 0
-        low = [min(p.start, w.start) if has_pixels else w.start for p, w in spans]
-        high = [max(p.stop, w.stop) if has_pixels else w.stop for p, w in spans]
-        out = patch.on((slice(low[0], high[0]), slice(low[1], high[1])))
-        patch = replace(patch, row0=low[0], col0=low[1])
-    top, left = rows.start - patch.row0, cols.start - patch.col0
-    out[top : top + logits.shape[0], left : left + logits.shape[1]] = logits
-    return replace(patch, logits=out)
-
-
 # parts that touch at a corner are one
 _TOUCHING = np.ones((3, 3), bool)
 
@@ -309,20 +294,14 @@ def keep_elsewhere(new: Patch, before: Patch, click: Click, threshold: float = 0
     .. [1] Chen, X. et al. "FocalClick: towards practical interactive image segmentation",
        CVPR 2022, arXiv:2204.02574.
     """
-    rows, cols = (_joint(a, b) for a, b in zip(new.slices, before.slices, strict=True))
-    row, col = round(click.row) - int(rows[0]), round(click.col) - int(cols[0])
-    if not (0 <= row < len(rows) and 0 <= col < len(cols)):
+    rows, cols = window = joint_window(new.slices, before.slices)
+    old, asked = before.on(window), new.on(window)
+    row, col = round(click.row) - rows.start, round(click.col) - cols.start
+    if not (0 <= row < old.shape[0] and 0 <= col < old.shape[1]):
         return before
-    old, asked = before.at(rows, cols), new.at(rows, cols)
     limit: FloatArray = logit(np.array(threshold, np.float32))
     regions, _ = ndimage.label((old > limit) ^ (asked > limit), _TOUCHING)
     if regions[row, col] == 0:
         return before
     merged = np.where(regions == regions[row, col], asked, old)
-    return Patch(int(rows[0]), int(cols[0]), merged, new.shape)
-
-
-def _joint(first: slice, second: slice) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Return the positions from the first to the last of two spans; one may be empty."""
-    spans = [span for span in (first, second) if span.stop > span.start] or [slice(0, 1)]
-    return np.arange(min(s.start for s in spans), max(s.stop for s in spans), dtype=np.intp)
+    return Patch(rows.start, cols.start, merged, new.shape)

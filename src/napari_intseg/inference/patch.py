@@ -22,6 +22,8 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.errors import DataError
 
 Indices = NDArray[np.intp]
+Window = tuple[slice, slice]
+"""Rows and columns of a slice, start and stop given."""
 T = TypeVar("T", bound=np.generic)
 
 
@@ -72,7 +74,7 @@ class Patch:
         return cls(row0, col0, inside, (given.shape[0], given.shape[1]))
 
     @property
-    def slices(self) -> tuple[slice, slice]:
+    def slices(self) -> Window:
         """Rows and columns of the slice that the logits lie on."""
         height, width = self.logits.shape
         return slice(self.row0, self.row0 + height), slice(self.col0, self.col0 + width)
@@ -129,8 +131,8 @@ class Patch:
         is_inside = 0 <= row < logits.shape[0] and 0 <= col < logits.shape[1]
         return float(logits[row, col]) if is_inside else -LOGIT_LIMIT
 
-    def on(self, window: tuple[slice, slice]) -> FloatArray:
-        """Return the logits on a window of the slice, start and stop given, float32; a copy."""
+    def on(self, window: Window) -> FloatArray:
+        """Return the logits on a window of the slice, float32; a copy."""
         return on_window(self.logits, self.slices, window, -LOGIT_LIMIT)
 
     def over(self, rest: "Patch") -> "Patch":
@@ -139,27 +141,33 @@ class Patch:
             return self
         if not self.logits.size:
             return rest
-        rows, cols = (
-            slice(min(a.start, b.start), max(a.stop, b.stop))
-            for a, b in zip(self.slices, rest.slices, strict=True)
-        )
+        rows, cols = joint_window(self.slices, rest.slices)
         logits = rest.on((rows, cols))
         row, col = self.row0 - rows.start, self.col0 - cols.start
         logits[row : row + self.logits.shape[0], col : col + self.logits.shape[1]] = self.logits
         return Patch(rows.start, cols.start, logits, self.shape)
 
 
-def on_window(
-    values: NDArray[T], at: tuple[slice, slice], wanted: tuple[slice, slice], rest: float = 0
-) -> NDArray[T]:
+def joint_window(*windows: Window) -> Window:
+    """Return the smallest window of the slice that holds all that are not empty."""
+    held = [(r, c) for r, c in windows if r.start < r.stop and c.start < c.stop]
+    if not held:
+        return slice(0, 0), slice(0, 0)
+    rows, cols = zip(*held, strict=True)
+    return (
+        slice(min(s.start for s in rows), max(s.stop for s in rows)),
+        slice(min(s.start for s in cols), max(s.stop for s in cols)),
+    )
+
+
+def on_window(values: NDArray[T], at: Window, wanted: Window, rest: float = 0) -> NDArray[T]:
     """Return what lies at a window of the slice on another window, as a copy.
 
     Parameters
     ----------
     values : ndarray, shape of `at`
         A mask, or logits.
-    at, wanted : (slice, slice)
-        Rows and columns of the slice, start and stop given.
+    at, wanted : Window
     rest : float, default 0
         What there is beyond the first window.
     """
@@ -242,7 +250,7 @@ class CompactAnswer(Patch):
         return np.asarray(steps * np.float32(_STEP) + self._middle, np.float32)
 
     @property
-    def slices(self) -> tuple[slice, slice]:
+    def slices(self) -> Window:
         """Rows and columns of the slice that the logits lie on; nothing is unpacked."""
         height, width = self._size
         return slice(self.row0, self.row0 + height), slice(self.col0, self.col0 + width)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, bounding_box
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, joint_window
 from napari_intseg.propagation.ending import depth_in
 from napari_intseg.propagation.restraint import reached
 
@@ -131,21 +131,15 @@ def corrected(old: Patch, new: Patch | None, change: Correction) -> Patch:
     change : Correction
         Which pixels.
     """
-    boxes = [b for b in (bounding_box(change.added), bounding_box(change.removed)) if b]
-    spans = [old.slices] if old.logits.size else []
-    spans += [(slice(b[0], b[1]), slice(b[2], b[3])) for b in boxes]
-    if not spans:
+    changed = change.added | change.removed
+    box = bounding_box(changed)
+    if box is None:
         return old
-    rows, cols = (
-        np.arange(min(s[axis].start for s in spans), max(s[axis].stop for s in spans))
-        for axis in (0, 1)
-    )
-    logits = old.at(rows, cols)
-    window = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
-    changed = (change.added | change.removed)[window]
+    rows, cols = window = joint_window(old.slices, (slice(*box[:2]), slice(*box[2:])))
+    logits, changed = old.on(window), changed[window]
     if new is None:
         # no answer says how it looks there; only removals come without one
         logits[changed] = -LOGIT_LIMIT
     else:
-        logits[changed] = new.at(rows, cols)[changed]
-    return Patch(int(rows[0]), int(cols[0]), logits, old.shape)
+        logits[changed] = new.on(window)[changed]
+    return Patch(rows.start, cols.start, logits, old.shape)

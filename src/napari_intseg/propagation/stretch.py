@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, bounding_box, logit, sigmoid
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, joint_window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,10 +169,10 @@ def blend(near: Patch, far: Patch, weight: float) -> Patch:
     weight : float
         Of `near`, 0 to 1: the nearer its anchor, the more it counts.
     """
-    rows, cols = _joined(near, far)
-    prob = weight * sigmoid(near.at(rows, cols)) + (1 - weight) * sigmoid(far.at(rows, cols))
+    rows, cols = window = joint_window(near.slices, far.slices)
+    prob = weight * sigmoid(near.on(window)) + (1 - weight) * sigmoid(far.on(window))
     logits = logit(np.asarray(prob, np.float32))
-    return Patch(int(rows[0]), int(cols[0]), logits, near.shape) if logits.size else near
+    return Patch(rows.start, cols.start, logits, near.shape) if logits.size else near
 
 
 class Shapes:
@@ -260,13 +260,3 @@ def _placed(mask: BoolArray, at: Indices, size: Indices) -> BoolArray:
     out = np.zeros(size, bool)
     out[at[0] : at[0] + inside.shape[0], at[1] : at[1] + inside.shape[1]] = inside
     return out
-
-
-def _joined(one: Patch, other: Patch) -> tuple[Indices, Indices]:
-    """Return the rows and columns of the smallest rectangle that holds both patches."""
-    spans = [p.slices for p in (one, other) if p.logits.size]
-    if not spans:
-        return np.arange(0), np.arange(0)
-    rows = np.arange(min(s[0].start for s in spans), max(s[0].stop for s in spans))
-    cols = np.arange(min(s[1].start for s in spans), max(s[1].stop for s in spans))
-    return rows, cols

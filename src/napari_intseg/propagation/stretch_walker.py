@@ -11,7 +11,7 @@ from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import BoolArray, FloatArray, bounding_box
 from napari_intseg.core.volume import Plane
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.patch import Patch, on_window, trimmed
+from napari_intseg.inference.patch import Patch, Window, on_window, trimmed
 from napari_intseg.inference.predict import largest_view_px, predict_slice, prepare_slice
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.propagation import confidence
@@ -45,9 +45,6 @@ from napari_intseg.propagation.stretch import Anchor, Earlier, Shapes, Stretch, 
 _ENDS = frozenset({"another", "unlike"})
 # pixels round the window: grey values are smoothed over four of them, see `Restraint.apply`
 _SMOOTHED_PX = 5
-
-Window = tuple[slice, slice]
-"""Rows and columns of a slice."""
 
 SectionsOf = dict[int, tuple[CrossSection, ...]]
 """What planes across say, by the index of the anchor they pass through."""

@@ -17,10 +17,10 @@ from scipy import ndimage
 from napari_intseg.core.segmenter import LOGIT_LIMIT, BoolArray, bounding_box
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import PromptError
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, Window, joint_window
 from napari_intseg.propagation.stretch import signed_mm
 from napari_intseg.session.document import DETAIL, Change, Document
-from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Window
+from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState
 from napari_intseg.session.masks.settle import plain
 from napari_intseg.session.validate_prompts import fits
 
@@ -227,22 +227,17 @@ class CleanUp:
         """Return a state whose mask is `after` in a window; what was asked and given stays."""
         old = state.shown
         assert old is not None
-        rows, cols = (
-            np.arange(min(w.start, s.start), max(w.stop, s.stop))
-            for w, s in zip(window, old.patch.slices, strict=True)
-        )
-        logits = old.patch.at(rows, cols)
+        rows, cols = joint_window(window, old.patch.slices)
+        logits = old.patch.on((rows, cols))
         where = (
-            slice(window[0].start - int(rows[0]), window[0].stop - int(rows[0])),
-            slice(window[1].start - int(cols[0]), window[1].stop - int(cols[0])),
+            slice(window[0].start - rows.start, window[0].stop - rows.start),
+            slice(window[1].start - cols.start, window[1].stop - cols.start),
         )
         # only pixels that changed get new logits: the others keep how sure the model was
         limit = np.where(after, np.float32(LOGIT_LIMIT), np.float32(-LOGIT_LIMIT))
         logits[where] = np.where(after != before, limit, logits[where])
-        patch = Patch(int(rows[0]), int(cols[0]), logits, old.patch.shape)
-        inside = old.window(
-            slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
-        )
+        patch = Patch(rows.start, cols.start, logits, old.patch.shape)
+        inside = old.window(rows, cols)
         inside[where] = after
         # the latest: where planes of other axes cross, the cleaned mask decides
         rank = (old.rank[0], self.document.next_serial())

@@ -9,9 +9,10 @@ import numpy as np
 from napari_intseg.core.segmenter import BoolArray, bounding_box
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import PromptError
+from napari_intseg.inference.patch import Window
 from napari_intseg.session.document import LARGEST_LABEL, Change, Document
 from napari_intseg.session.masks.canvas import Painted, PaintedKey, by_index
-from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, PlaneKey, Window
+from napari_intseg.session.masks.plane_state import ObjectInfo, ObjectKey, PlaneKey
 from napari_intseg.session.masks.settle import (
     PROTECTION,
     check_policy,

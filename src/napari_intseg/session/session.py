@@ -9,6 +9,7 @@ from napari_intseg.core.prompts import Box, Click, Lasso, Prompts, Scribble
 from napari_intseg.core.segmenter import Array, BoolArray, FloatArray, Segmenter
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.inference.patch import Window
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.propagation.walk import Step, Walk, WalkSettings
 from napari_intseg.session.document import Change, Document
@@ -16,7 +17,7 @@ from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, Prepa
 from napari_intseg.session.journal.recorder import Recorder, checked, recorded
 from napari_intseg.session.mask_edits import CleanUp, OutlineDetail
 from napari_intseg.session.masks.canvas import Labels
-from napari_intseg.session.masks.plane_state import PlacedClick, Window
+from napari_intseg.session.masks.plane_state import PlacedClick
 from napari_intseg.session.masks.settle import Protection
 from napari_intseg.session.merge_split import Regroup
 from napari_intseg.session.painter import Painter

@@ -38,12 +38,11 @@ from napari_intseg.inference.candidates import (
     find_candidates,
 )
 from napari_intseg.inference.candidates import LIMIT_PX as LOOKS_LIMIT_PX
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, Window
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.session.document import Document
 from napari_intseg.session.embeddings import PreparedCache
-from napari_intseg.session.masks.plane_state import Window
 from napari_intseg.session.predictor import CACHE_BYTES, Predictor, Request, run
 from napari_intseg.session.question import Question, Setup
 from napari_intseg.session.validate_prompts import check_plane

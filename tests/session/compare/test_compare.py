@@ -15,7 +15,7 @@ from napari_intseg.core.volume import Plane
 from napari_intseg.errors import DataError, PromptError
 from napari_intseg.evaluation import metrics
 from napari_intseg.evaluation.robot import RobotUser
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, on_window
 from napari_intseg.inference.predict import SliceAnswer
 from napari_intseg.inference.view import View
 from napari_intseg.session.compare.side_by_side import MirrorSession, SideBySide
@@ -34,7 +34,6 @@ from napari_intseg.session.compare.two_answers import (
     flipped,
     iou_with,
     joint_window,
-    mask_in,
     overlap,
 )
 
@@ -139,9 +138,9 @@ class TestMoments:
         window = joint_window(a.slices, b.slices, Patch.empty(shape).slices)
         assert window == (slice(3, 23), slice(4, 29))
         whole = np.zeros(shape, bool)
-        whole[window] = mask_in(a, 0.5, window)
+        whole[window] = on_window(a.inside(), a.slices, window)
         np.testing.assert_array_equal(whole, a.mask())
-        found = iou_with(mask_in(a, 0.5, window), window, truth, int(truth.sum()))
+        found = iou_with(on_window(a.inside(), a.slices, window), window, truth, int(truth.sum()))
         assert found == pytest.approx(metrics.iou(a.mask(), truth))
         answers = tuple(
             SliceAnswer(p, None, View.whole(shape), seconds=s) for p, s in ((a, 0.5), (b, 0.25))

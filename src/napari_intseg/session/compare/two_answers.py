@@ -12,7 +12,7 @@ from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import Array, BoolArray, bounding_box
 from napari_intseg.errors import DataError
 from napari_intseg.inference.memory_ladder import within_memory
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, Window, joint_window, on_window
 from napari_intseg.inference.predict import SliceAnswer, predict_slice
 from napari_intseg.inference.slice_appearance import PreparedStore
 from napari_intseg.inference.slice_reader import SliceReader
@@ -23,7 +23,6 @@ BOTH, ONLY_A, ONLY_B = 1, 2, 3
 """Values of an agreement map; 0 where neither says object."""
 
 Agreement = NDArray[np.uint8]
-Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,32 +164,6 @@ def deepest(differs: BoolArray) -> SuggestedClick | None:
     return SuggestedClick(int(row) - 1 + row0, int(col) - 1 + col0, float(depth[row, col]))
 
 
-def joint_window(*windows: Window) -> Window:
-    """Return the smallest window of the slice that holds all that are not empty."""
-    found = [(r, c) for r, c in windows if r.start < r.stop and c.start < c.stop]
-    if not found:
-        return slice(0, 0), slice(0, 0)
-    rows, cols = zip(*found, strict=True)
-    return (
-        slice(min(s.start for s in rows), max(s.stop for s in rows)),
-        slice(min(s.start for s in cols), max(s.stop for s in cols)),
-    )
-
-
-def mask_in(patch: Patch, threshold: float, window: Window) -> BoolArray:
-    """Return a patch's mask in a window of the slice that holds the patch, bool."""
-    rows, cols = window
-    out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
-    own_rows, own_cols = patch.slices
-    inside = patch.inside(threshold)
-    if inside.size:
-        out[
-            own_rows.start - rows.start : own_rows.stop - rows.start,
-            own_cols.start - cols.start : own_cols.stop - cols.start,
-        ] = inside
-    return out
-
-
 def iou_with(mask: BoolArray, window: Window, truth: BoolArray, truth_px: int) -> float:
     """Return the IoU of a mask that lies in a window with the truth of the whole slice.
 
@@ -230,7 +203,10 @@ def curve_point(
     """
     patches = answers[0].patch, answers[1].patch
     window = joint_window(*(patch.slices for patch in patches))
-    masks = [mask_in(p, t, window) for p, t in zip(patches, thresholds, strict=True)]
+    masks = [
+        on_window(patch.inside(threshold), patch.slices, window)
+        for patch, threshold in zip(patches, thresholds, strict=True)
+    ]
     told = None
     if truth is not None:
         size = int(np.count_nonzero(truth))
@@ -298,7 +274,7 @@ def differing(question: Question, patches: tuple[Patch, Patch]) -> tuple[Array, 
     """Return where two answers to a question differ, bool, and the slice's pixel it begins at."""
     window = joint_window(*(patch.slices for patch in patches))
     threshold = question.setup.model.traits.threshold
-    one, other = (mask_in(patch, threshold, window) for patch in patches)
+    one, other = (on_window(p.inside(threshold), p.slices, window) for p in patches)
     return one ^ other, (window[0].start, window[1].start)
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window, packed
+from napari_intseg.inference.patch import Window, joint_window
+from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Painted:
             return old
         rows, cols = window
         if old is not None:
-            rows, cols = joined(window, old.slices)
+            rows, cols = joint_window(window, old.slices)
         shape = rows.stop - rows.start, cols.stop - cols.start
         both = np.zeros((2, *shape), bool)
         if old is not None:
@@ -107,14 +108,6 @@ class Painted:
         everything = ~removed
         self.lay_over(everything if axis == 1 else everything.T, window)
         return added[0], ~everything[0]
-
-
-def joined(one: Window, other: Window) -> Window:
-    """Return the smallest window that holds two."""
-    rows, cols = (
-        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
-    )
-    return rows, cols
 
 
 def _size_px(window: Window) -> int:
@@ -460,7 +453,7 @@ class Canvas:
         found.put(label, None)
         if label in self._beyond(plane) or not windows:
             return
-        window = joined(windows[0], windows[-1])
+        window = joint_window(*windows)
         if _size_px(window) > _SMALL_PX:
             # few are so large, and drawing one at each stroke would take as long as asking it
             found.hidden.add(label)

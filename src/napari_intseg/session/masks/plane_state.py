@@ -17,7 +17,7 @@ import numpy as np
 from napari_intseg.core.prompts import Click, KnownPoint, Prompts
 from napari_intseg.core.segmenter import BoolArray, Traits, taken
 from napari_intseg.core.volume import Plane
-from napari_intseg.inference.patch import CompactAnswer, Patch, on_window, trimmed
+from napari_intseg.inference.patch import CompactAnswer, Patch, Window, on_window, trimmed
 from napari_intseg.propagation.stretch import Stretch
 from napari_intseg.session.question import Question, Setup
 from napari_intseg.session.validate_prompts import added_clicks
@@ -176,10 +176,6 @@ def pack(patch: Patch, threshold: float) -> Packed:
     # packing keeps each pixel's side of the threshold: the mask need not be unpacked for
     small = CompactAnswer(near.row0, near.col0, near.logits, near.shape, threshold)
     return Packed(small, near.inside(threshold))
-
-
-Window = tuple[slice, slice]
-"""Rows and columns, start and stop given."""
 
 
 @dataclass(frozen=True, slots=True)

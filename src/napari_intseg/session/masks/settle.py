@@ -22,9 +22,9 @@ from napari_intseg.core.prompts import Click
 from napari_intseg.core.segmenter import BoolArray, FloatArray, bounding_box
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, PromptError
-from napari_intseg.inference.patch import CompactAnswer, Patch
-from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey, joined
-from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown, Window
+from napari_intseg.inference.patch import CompactAnswer, Patch, Window, joint_window
+from napari_intseg.session.masks.canvas import Canvas, Painted, PaintedKey
+from napari_intseg.session.masks.plane_state import PlaneKey, PlaneState, Shown
 
 # standard deviation for each millimetre of detail: a bar two thirds as wide then just goes
 _SIGMAS = 0.5
@@ -625,11 +625,7 @@ def _joined(window: Window, mask: BoolArray) -> Window:
     box = bounding_box(mask)
     if box is None:
         return window
-    rows, cols = window
-    held = slice(box[0], box[1]), slice(box[2], box[3])
-    if rows.start == rows.stop or cols.start == cols.stop:
-        return held
-    return joined(window, held)
+    return joint_window(window, (slice(box[0], box[1]), slice(box[2], box[3])))
 
 
 def _put(canvas: Canvas, key: Hashable, value: Any) -> None:

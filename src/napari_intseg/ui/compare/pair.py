@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 from napari_intseg.core.segmenter import Array, BoolArray, MemorySegmenter, Segmenter
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
+from napari_intseg.inference.patch import Window, joint_window
 from napari_intseg.propagation.walk import Step, walk
 from napari_intseg.session.compare.side_by_side import MirrorSession
 from napari_intseg.session.compare.two_answers import (
@@ -26,11 +27,9 @@ from napari_intseg.session.compare.two_answers import (
     ONLY_B,
     CurvePoint,
     Overlap,
-    Window,
     agreement,
     curve_point,
     iou_with,
-    joint_window,
     overlap,
 )
 from napari_intseg.session.document import SETUP

@@ -10,7 +10,7 @@ from napari.layers import Labels
 
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.session.masks.plane_state import Window
+from napari_intseg.inference.patch import Window
 from napari_intseg.session.session import Session
 from napari_intseg.session.similar import LIMIT_PX, TITLE, SearchRequest, SearchStep, search
 from napari_intseg.session.suggestions import MOST, ChainRequest, Suggestion, suggest
