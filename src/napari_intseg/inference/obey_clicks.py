@@ -21,13 +21,13 @@ _DOT_PX = 1.5
 _SURE = 4.0
 # a click at this share of the mask's greatest depth, or deeper, is on its middle. With .9 two falls
 # of 12 went, on 37 objects, and half of a mask stayed where an object ended: after ten clicks a
-# nucleus had .87 for .92 (docs/results.md, "Volumes, interaction by interaction")
+# nucleus had .87 for .92 (docs/results/volumes.md)
 _MIDDLE = 0.75
 # of a box's side: as far as a hand misses the object's edge
 _BOX_SHARE = 0.05
 # of a mask that was clicked away: what a network leaves of one is noise, and kept the planes behind
-# it from being emptied; no other share was tried (docs/results.md, "Negative clicks on planes that
-# a flood reached")
+# it from being emptied; no other share was tried (docs/results/volumes.md, "Negative clicks on
+# planes that a flood reached")
 _REMNANT = 0.05
 _TOUCHING = np.ones((3, 3), bool)
 

@@ -108,7 +108,7 @@ class Ending:
     max_widening: float = 1.0
     keeps_ends: bool = True
     # nuclei rose from .58 to .76 at a click, and no kind of object lost more than .006; with .7
-    # hippocampi end too early (docs/results.md, "Planes across as the default")
+    # hippocampi end too early (docs/results/volumes.md, "Planes across as the default")
     min_affirmed: float = 0.5
 
     def is_beyond(self, distance_mm: float) -> bool:

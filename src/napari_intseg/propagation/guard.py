@@ -15,8 +15,8 @@ from napari_intseg.core.segmenter import BoolArray
 from napari_intseg.core.volume import Plane
 from napari_intseg.propagation.stretch import Anchor
 
-# chosen on the volumes of docs/results.md, "Volumes, interaction by interaction", where a click
-# on noise floods its slice; one organ of the CT still floods from its first click.
+# chosen on the volumes of docs/results/volumes.md, where a click on noise floods its slice; one
+# organ of the CT still floods from its first click.
 # Share of the slice that a flood covers, beside touching most of its sides: see `is_flood`.
 _COVERED = 0.25
 # set by eye, see `is_flood`: an object may well be cut off at two sides, in a corner
