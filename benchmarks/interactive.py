@@ -21,10 +21,9 @@ from napari_intseg.evaluation.metrics import iou
 from napari_intseg.evaluation.robot import RobotUser, Truth
 from napari_intseg.evaluation.run import PreparedImages
 from napari_intseg.evaluation.truth import read_image, read_labels, truth_of
-from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import resolve_intensity
-from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
+from napari_intseg.inference.refinement import GraphCut, LevelSet
 from napari_intseg.models.click_policy import ClickPolicy, load_policy
 from napari_intseg.models.registry import load_model
 from napari_intseg.session.session import Session

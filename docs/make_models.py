@@ -182,7 +182,7 @@ def draw() -> None:
     from napari_intseg.cli.output_forms import overlay
     from napari_intseg.core.prompts import Box, Click
     from napari_intseg.core.volume import Volume
-    from napari_intseg.inference.graph_cut import GraphCut
+    from napari_intseg.inference.refinement import GraphCut
     from napari_intseg.models.registry import load_model
     from napari_intseg.session.session import Session
 

@@ -81,7 +81,7 @@ def test_sessions_and_the_list_of_models_load_neither_torch_nor_a_window():
 def test_what_the_window_starts_with_leaves_signal_processing_for_the_first_polygon():
     code = (
         "import sys, numpy as np\n"
-        "from napari_intseg.inference import contour, graph_cut, slice_appearance, vertices\n"
+        "from napari_intseg.inference import contour, refinement, slice_appearance, vertices\n"
         "assert 'scipy.ndimage' in sys.modules\n"
         "assert 'scipy.signal' not in sys.modules\n"
         "mask = np.zeros((20, 20), bool)\n"

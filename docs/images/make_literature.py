@@ -15,9 +15,8 @@ from napari_intseg import Plane, Session, Volume, load_model
 from napari_intseg.cli.output_forms import overlay
 from napari_intseg.core.prompts import Box, Click
 from napari_intseg.inference.contour import follow
-from napari_intseg.inference.graph_cut import GraphCut
-from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.point_cloud import PointClick, label_points
+from napari_intseg.inference.refinement import GraphCut, LevelSet
 from napari_intseg.training.cloud_network import make_scan
 from napari_intseg.training.synthetic import bent_ring, even_ring
 

@@ -5,7 +5,7 @@ import pytest
 
 from napari_intseg.core.contour_evolution import Motion, evolve, signed_distance, stop_at_edges
 from napari_intseg.core.segmenter import sigmoid
-from napari_intseg.inference import level_set_outline as level_set
+from napari_intseg.inference import refinement as level_set
 from napari_intseg.inference.patch import Patch
 
 

@@ -9,10 +9,10 @@ from scipy import ndimage
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits, logit
 from napari_intseg.core.volume import Volume
-from napari_intseg.inference.graph_cut import GraphCut, Problem, cut, problem
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, predict_slice
+from napari_intseg.inference.refinement import GraphCut, Problem, cut, problem
 from napari_intseg.session.session import Session
 
 
@@ -195,7 +195,7 @@ def test_a_band_too_large_for_a_click_is_left_alone(scene, monkeypatch):
     truth, image, logits = scene
     patch = Patch(0, 0, logits, truth.shape)
     assert cut(patch, reader(image), []) is not patch
-    monkeypatch.setattr("napari_intseg.inference.graph_cut._MOST_NODES", 100)
+    monkeypatch.setattr("napari_intseg.inference.refinement._MOST_NODES", 100)
     assert cut(patch, reader(image), []) is patch
 
 

@@ -359,8 +359,7 @@ def begin(
     axis : int
         Planes are perpendicular to it.
     """
-    from napari_intseg.inference.graph_cut import GraphCut
-    from napari_intseg.inference.level_set_outline import LevelSet
+    from napari_intseg.inference.refinement import GraphCut, LevelSet
     from napari_intseg.inference.tiling import Tiles
     from napari_intseg.session.session import Session
 

@@ -19,9 +19,7 @@ from napari_intseg.core.segmenter import (
     with_boxes,
 )
 from napari_intseg.errors import WeightsError
-from napari_intseg.inference.graph_cut import GraphCut, cut, keep_elsewhere
 from napari_intseg.inference.intensity import Intensity
-from napari_intseg.inference.level_set_outline import LevelSet, evolve
 from napari_intseg.inference.memory_ladder import NoNumbers, give_up_half, memory_note, saving_of
 from napari_intseg.inference.obey_clicks import (
     REACH_PX,
@@ -47,6 +45,7 @@ from napari_intseg.inference.patch import (
     raised,
     stability,
 )
+from napari_intseg.inference.refinement import GraphCut, LevelSet, cut, evolve, keep_elsewhere
 from napari_intseg.inference.slice_appearance import (
     AppliedAppearance,
     PreparedStore,
@@ -91,7 +90,7 @@ class Options:
     local : bool, default False
         The last click changes only the region it is about; see `refine.keep_elsewhere`.
     graph_cut : GraphCut or None, default None
-        Move the answer's contour onto edges of the image; see `graph_cut.cut`.
+        Move the answer's contour onto edges of the image; see `refinement.cut`.
     tiles : Tiles or None, default None
         Draw the outline of objects larger than the view at full resolution; see `in_tiles`.
     denoise : bool, default True
@@ -118,7 +117,7 @@ class Options:
         Ask once more in the region between the last click and the nearest of the other sign; see
         `click_region`.
     level_set : LevelSet or None, default None
-        Let the outline evolve on the logits; see `level_set.evolve`.
+        Let the outline evolve on the logits; see `refinement.evolve`.
     whole : bool, default True
         Answer on all of the view; False: only near what may be the object, see `View.put_back`,
         which is all that a propagation keeps.

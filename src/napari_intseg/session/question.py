@@ -12,7 +12,6 @@ from napari_intseg.core.segmenter import Segmenter, ZoomIn, missing
 from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.core.volume_segmenter import VolumeSegmenter
 from napari_intseg.errors import DataError
-from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import (
     Colour,
     Intensity,
@@ -20,9 +19,9 @@ from napari_intseg.inference.intensity import (
     check_window,
     resolve_intensity,
 )
-from napari_intseg.inference.level_set_outline import LevelSet
 from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer
+from napari_intseg.inference.refinement import GraphCut, LevelSet
 from napari_intseg.inference.slice_reader import check_context
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.inference.view import Read

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.volume import Plane
 from napari_intseg.errors import IntSegError
-from napari_intseg.inference.graph_cut import GraphCut
 from napari_intseg.inference.intensity import WindowChoice
+from napari_intseg.inference.refinement import GraphCut
 from napari_intseg.inference.slice_appearance import MEASURED_PX, SliceAppearance
 from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.inference.zoom_in import is_seen_whole

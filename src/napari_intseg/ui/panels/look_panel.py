@@ -22,7 +22,7 @@ from napari_intseg.inference.intensity import (
     Window,
     WindowChoice,
 )
-from napari_intseg.inference.level_set_outline import LevelSet
+from napari_intseg.inference.refinement import LevelSet
 from napari_intseg.inference.tiling import Tiles
 from napari_intseg.ui.controllers.view_settings import ViewSettings
 from napari_intseg.ui.controllers.viewer_controller import ViewerController

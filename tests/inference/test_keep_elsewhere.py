@@ -1,8 +1,8 @@
 import numpy as np
 
 from napari_intseg.core.prompts import Click
-from napari_intseg.inference.graph_cut import keep_elsewhere
 from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.refinement import keep_elsewhere
 
 SHAPE = (40, 60)
 
