@@ -15,8 +15,7 @@ from napari_intseg.models.device import Precision
 from napari_intseg.models.sam.mask_decoder import side_for
 from napari_intseg.models.sam.sam import SamSegmenter
 from napari_intseg.models.sam.square_frame import SquareFrame
-from napari_intseg.session.embeddings import EmbeddingFiles
-from napari_intseg.session.prefetch import prepare, to_prepare
+from napari_intseg.session.embeddings import EmbeddingFiles, prepare, to_prepare
 from napari_intseg.session.session import Session
 
 Tried = tuple[str, str, int]
@@ -157,10 +156,10 @@ def test_what_was_embedded_in_a_hurry_is_not_kept_for_another_day(tmp_path: Any)
 def test_planes_embedded_ahead_take_the_same_steps(failures: int) -> None:
     model = short(failures)
     session = Session(model, bright())
-    ahead = to_prepare(session, Plane(0, 1))
+    ahead = to_prepare(session.setup, Plane(0, 1), session.cache)
     assert ahead is not None
     prepare(ahead)
-    assert to_prepare(session, Plane(0, 1)) is None
+    assert to_prepare(session.setup, Plane(0, 1), session.cache) is None
     session.click(CLICK)
     net: Any = model.net
     assert net.tried == GPU[: failures + 1]  # the click found it

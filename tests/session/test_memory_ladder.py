@@ -13,7 +13,7 @@ from napari_intseg.inference.memory_ladder import memory_note, saving_of, warm_u
 from napari_intseg.models.net_model import NetModel, OnDevice
 from napari_intseg.propagation.walk import WalkSettings, walk
 from napari_intseg.session.compare.two_answers import both_ways
-from napari_intseg.session.prefetch import prepare, to_prepare
+from napari_intseg.session.embeddings import prepare, to_prepare
 
 DATA = np.zeros((4, 260, 900), np.uint8)
 DATA[:, 60:240, 100:400] = 255
@@ -196,10 +196,12 @@ def test_each_step_is_taken_while_planes_are_prepared_ahead(bright, step):
     needs, _ = STEPS[step]
     model = Tight(bright(), "prepare", needs)
     session = Session(model, Volume(DATA))
-    ahead = to_prepare(session, Plane(0, 2))
+    ahead = to_prepare(session.setup, Plane(0, 2), session.cache)
     prepare(ahead)
     assert model.saving == needs
-    assert to_prepare(session, Plane(0, 2)) is None  # it is there, as it will be asked for
+    assert (
+        to_prepare(session.setup, Plane(0, 2), session.cache) is None
+    )  # it is there, as it will be asked for
     prepared = model.inner.prepared
     assert session.click((2, 200, 200)).info["note"] == memory_note(model)
     assert model.inner.prepared == prepared

@@ -1,4 +1,7 @@
-"""What models prepared and answered: bounded in memory, embeddings on disk as well."""
+"""What models prepared and answered: bounded in memory, embeddings on disk as well.
+
+Planes may be prepared before anyone clicks on them.
+"""
 
 import hashlib
 import io
@@ -10,6 +13,8 @@ import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +22,16 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array, Prepared
 from napari_intseg.core.volume import Plane
-from napari_intseg.inference.predict import SliceAnswer
+from napari_intseg.inference.memory_ladder import within_memory
+from napari_intseg.inference.predict import (
+    Options,
+    SliceAnswer,
+    largest_view_px,
+    prepare_slice,
+    whole_keys,
+)
+from napari_intseg.inference.slice_appearance import PreparedStore
+from napari_intseg.inference.slice_reader import SliceReader
 from napari_intseg.inference.view import View
 from napari_intseg.session.question import Question, Setup
 
@@ -277,6 +291,75 @@ class LayeredCache:
                 shown = f"{setup.options.intensity} denoise={setup.denoise}"
                 self._planes[setup, plane] = f"{model} {data} {shown}"
             return self._planes[setup, plane]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PrepareRequest:
+    """A plane to be prepared; frozen, so that it can go to another thread.
+
+    Parameters
+    ----------
+    setup : Setup
+        Model, data and how it is shown.
+    plane : Plane
+        Which.
+    store : PreparedStore
+        Where it is kept.
+    """
+
+    setup: Setup
+    plane: Plane
+    store: PreparedStore
+
+
+def to_prepare(
+    setup: Setup, plane: Plane, store: PreparedCache | LayeredCache
+) -> PrepareRequest | None:
+    """Return what there is to prepare of a plane before anyone clicks on it.
+
+    None for models whose preparation is quick or depends on the clicks, where there is no such
+    plane, and when it is in memory already.
+
+    Parameters
+    ----------
+    setup : Setup
+        Model, data and how it is shown, as in `Session.setup`.
+    plane : Plane
+        Which.
+    store : PreparedCache or LayeredCache
+        Where it is kept, as in `Session.cache`.
+    """
+    volume = setup.volume
+    count = volume.shape[plane.axis] if volume.ndim == 3 else 1
+    options = Options(zoom_in=setup.zoom_in, flip=setup.flip, longer_side_px=setup.longer_side_px)
+    # a view that depends on the clicks cannot be prepared before them
+    is_whole = options.resolved(setup.model).zoom_in is None
+    if not (setup.model.traits.embeds and is_whole and 0 <= plane.index < count):
+        return None
+    # memory alone is asked: to look on disk would hash the whole slice
+    memory = store.memory if isinstance(store, LayeredCache) else store
+    shape = volume.slice_shape(plane.axis)
+    keys = whole_keys(setup.model, shape, options, (setup, plane))
+    if all(memory.get(key) is not None for key in keys):
+        return None
+    return PrepareRequest(setup, plane, store)
+
+
+def prepare(ahead: PrepareRequest) -> None:
+    """Prepare a plane, in whichever one thread models are used; with less memory if need be."""
+    setup, plane = ahead.setup, ahead.plane
+    shape = setup.volume.slice_shape(plane.axis)
+    work = partial(
+        prepare_slice,
+        setup.model,
+        SliceReader(setup.volume, plane, setup.context),
+        shape,
+        setup.options,
+        prepared=ahead.store,
+        key=(setup, plane),
+    )
+    seen_px = partial(largest_view_px, setup.model, shape, setup.options)
+    within_memory(setup.model, work, store=ahead.store, seen_px=seen_px)
 
 
 WALK_BYTES = 256 << 20

@@ -15,12 +15,11 @@ from napari_intseg.propagation.walk import Step, Walk, WalkSettings
 from napari_intseg.session.document import Change, Document
 from napari_intseg.session.embeddings import EmbeddingFiles, LayeredCache, PreparedCache
 from napari_intseg.session.journal.recorder import Recorder, checked, recorded
-from napari_intseg.session.mask_edits import CleanUp, OutlineDetail
+from napari_intseg.session.mask_edits import CleanUp, OutlineDetail, Painter
 from napari_intseg.session.masks.canvas import Labels
 from napari_intseg.session.masks.plane_state import PlacedClick
 from napari_intseg.session.masks.settle import Protection
 from napari_intseg.session.merge_split import Regroup
-from napari_intseg.session.painter import Painter
 from napari_intseg.session.predictor import CACHE_BYTES, Predictor, Request, Result, Runner, run
 from napari_intseg.session.propagator import Propagator
 from napari_intseg.session.question import Question, SessionSettings, Setup

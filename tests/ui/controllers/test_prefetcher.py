@@ -7,7 +7,7 @@ import pytest
 
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.prefetch import prepare, to_prepare
+from napari_intseg.session.embeddings import prepare, to_prepare
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers import model_loader
 
@@ -172,8 +172,8 @@ def test_it_follows_the_axis_in_view(controller, toy, begin, pump):
     controller.viewer.dims.set_point(1, 2)
     pump.until(lambda: len(toy.log) >= 10 and controller.worker.is_idle)
     session = image_controller.session_store.sessions[0]
-    assert all(to_prepare(session, Plane(1, i)) is None for i in range(5))
-    assert to_prepare(session, Plane(1, 5)) is not None
+    assert all(to_prepare(session.setup, Plane(1, i), session.cache) is None for i in range(5))
+    assert to_prepare(session.setup, Plane(1, 5), session.cache) is not None
 
 
 def test_an_error_is_left_to_the_click_that_meets_it(controller, toy, begin, pump, said, settle):
@@ -191,14 +191,14 @@ def test_embeddings_in_memory_stay_within_their_bound():
     data = np.zeros((12, 6, 8), np.uint8)
     session = Session(toy, Volume(data), cache_bytes=3500)
     for index in range(12):
-        ahead = to_prepare(session, Plane(0, index))
+        ahead = to_prepare(session.setup, Plane(0, index), session.cache)
         assert ahead is not None
         prepare(ahead)
     assert 0 < len(session.cache) < 12
     assert session.cache.nbytes <= 3500
-    assert to_prepare(session, Plane(0, 11)) is None
-    assert to_prepare(session, Plane(0, 0)) is not None
-    assert to_prepare(session, Plane(0, 12)) is None
+    assert to_prepare(session.setup, Plane(0, 11), session.cache) is None
+    assert to_prepare(session.setup, Plane(0, 0), session.cache) is not None
+    assert to_prepare(session.setup, Plane(0, 12), session.cache) is None
 
 
 class Seeing(Slow):
@@ -220,7 +220,7 @@ def test_what_is_prepared_ahead_is_what_a_click_would_have_prepared(context):
     session, other = Session(model, volume), Session(model, volume)
     for one in (session, other):
         one.change_setup(context=context)
-    prepare(to_prepare(session, Plane(0, 2)))
+    prepare(to_prepare(session.setup, Plane(0, 2), session.cache))
     other.click((2, 1, 1))
     np.testing.assert_array_equal(*model.images)
     session.click((2, 1, 1))

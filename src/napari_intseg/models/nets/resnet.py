@@ -6,6 +6,7 @@ References
 ----------
 .. [1] He, K., Zhang, X., Ren, S., Sun, J. "Deep residual learning", arXiv:1512.03385.
 .. [2] He, T. et al. "Bag of tricks", arXiv:1812.01187 (the deep stem, GluonCV's "v1s").
+.. [3] Zhao, H. et al. "Pyramid scene parsing network", arXiv:1612.01105.
 """
 
 from collections.abc import Sequence
@@ -282,7 +283,7 @@ def bottleneck_layer(
 
 
 class PyramidPooling(nn.Module):
-    """Context from four pooled sizes, joined with the map itself [2]_."""
+    """Context from four pooled sizes, joined with the map itself [3]_."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ from napari_intseg.models.registry import (
     load_model,
 )
 from napari_intseg.remote.remote_segmenter import Certificates, RemoteSegmenter
-from napari_intseg.session.prefetch import PrepareRequest, prepare, to_prepare
+from napari_intseg.session.embeddings import PrepareRequest, prepare, to_prepare
 from napari_intseg.ui.controllers.image_controller import ImageController, Tools
 from napari_intseg.ui.layers.image_axes import DisplayedSlice
 from napari_intseg.ui.messages import Message, joined
@@ -566,7 +566,7 @@ class Prefetch:
         # the plane in view first, then its neighbours in turn
         for step in REACH if session.volume.ndim == 3 else REACH[:1]:
             plane = Plane(now.plane.axis, now.plane.index + step)
-            ahead = to_prepare(session, plane)
+            ahead = to_prepare(session.setup, plane, session.cache)
             if ahead is not None and (id(ahead.setup), plane) not in self._tried:
                 self._tried.add((id(ahead.setup), plane))
                 return ahead
