@@ -12,7 +12,8 @@ from napari_intseg.errors import WeightsError
 from napari_intseg.models.click_policy import load_policy
 from napari_intseg.models.weights.locate import locate
 from napari_intseg.session.session import Session
-from napari_intseg.training.encoder_heads import HeadOptions, error_depths, train_policy
+from napari_intseg.training.encoder_heads import error_depths, train_policy
+from napari_intseg.training.options import HeadOptions
 
 
 class Squares:

@@ -16,7 +16,8 @@ from napari_intseg.models.guided.guided_network import (
     shown_places,
 )
 from napari_intseg.models.weights.locate import locate
-from napari_intseg.training.encoder_heads import HeadOptions, draw_task, train_guided
+from napari_intseg.training.encoder_heads import draw_task, train_guided
+from napari_intseg.training.options import HeadOptions
 from napari_intseg.training.sources import read_source
 
 

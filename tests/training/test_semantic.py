@@ -24,16 +24,9 @@ from napari_intseg.models.automatic.start_model import ClassMark, marked
 from napari_intseg.models.weights import locate
 from napari_intseg.models.weights.store import read_metadata
 from napari_intseg.training import semantic
-from napari_intseg.training.semantic import (
-    IGNORED,
-    ClassMap,
-    SemanticOptions,
-    make_view,
-    measure,
-    read_classes,
-    semantic_loss,
-    train_semantic,
-)
+from napari_intseg.training.options import SemanticOptions
+from napari_intseg.training.semantic import make_view, measure, semantic_loss, train_semantic
+from napari_intseg.training.sources import IGNORED_CLASS, ClassMap, read_classes
 from published_sets import SETS
 
 
@@ -274,7 +267,7 @@ def test_classes_have_the_set_s_names(tmp_path, name, names):
     source = read_classes([(tmp_path, 1.0)])
     assert set(names) <= set(source.names)
     values = np.unique(np.concatenate([p.classes.ravel() for p in source.pictures]))
-    used = {source.names[v] for v in values.tolist() if v != IGNORED}
+    used = {source.names[v] for v in values.tolist() if v != IGNORED_CLASS}
     assert used == set(names)
     assert source.apart == (name in ("crack-forest", "cellpose", "davis-2017"))
 
@@ -302,7 +295,7 @@ def test_views_keep_image_and_classes_together():
     for _ in range(20):
         seen, truth = make_view(ClassMap("a", image, classes), 64, rng)
         assert seen.shape == (64, 64, 3)
-        known = truth != IGNORED
+        known = truth != IGNORED_CLASS
         bright = seen[..., 0] > 110
         assert np.count_nonzero((bright != (truth == 1)) & known) < 0.1 * known.sum()
 
@@ -311,14 +304,14 @@ def test_pixels_that_are_ignored_do_not_count():
     torch.manual_seed(0)
     logits = torch.randn(1, 3, 8, 8)
     truth = torch.randint(0, 3, (1, 8, 8))
-    truth[:, :4] = IGNORED
+    truth[:, :4] = IGNORED_CLASS
     weights = torch.ones(3)
     changed = logits.clone()
     changed[:, :, :4] += torch.randn(3)[:, None, None]
     assert torch.allclose(
         semantic_loss(logits, truth, weights), semantic_loss(changed, truth, weights)
     )
-    nothing = torch.full_like(truth, IGNORED)
+    nothing = torch.full_like(truth, IGNORED_CLASS)
     assert float(semantic_loss(logits, nothing, weights)) == 0
 
 

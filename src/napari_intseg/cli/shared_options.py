@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from napari_intseg.session.predictor import Result
     from napari_intseg.session.session import Session
 
+INTERRUPTED = 130
+"""Exit code that shells give to a program which Ctrl+C has ended: 128 + SIGINT."""
+
 _CLICK = re.compile(r"(?P<at>[^:@]+)(:(?P<sign>[+-]))?(@(?P<object>\d+))?")
 
 
@@ -322,6 +325,21 @@ def add_model(group: Any) -> None:
         help="PyTorch's on a processor, or `measure`: as many as are quickest here, which takes "
         "some seconds; default: one a core, or what OMP_NUM_THREADS says",
     )  # fmt: skip
+
+
+def load(args: argparse.Namespace) -> "tuple[str, Segmenter]":
+    """Return the name of the model that the options of `add_model` ask for, and the model."""
+    from napari_intseg.models.registry import DEFAULT_MODEL, load_model
+
+    name = args.model or DEFAULT_MODEL
+    model = load_model(
+        name,
+        weights=args.weights,
+        device=args.device,
+        precision=args.precision,
+        threads=args.threads,
+    )
+    return name, model
 
 
 def add_init(group: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.cli.shared_options import INTERRUPTED
 
 if TYPE_CHECKING:
     from napari_intseg.training.loop import Trained
@@ -39,8 +40,6 @@ examples:
   napari-intseg train VOC2012 --task semantic --network unet --output run3 --name my-unet
   napari-intseg train nuclei seedlings --task guided --output run4 --name my-guide --size 160
   napari-intseg train photos cells --task policy --output run5 --name my-policy"""
-# exit code: 128 + SIGINT, as shells have it after Ctrl+C
-INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -264,7 +263,8 @@ def _semantic(args: argparse.Namespace) -> int:
     from napari_intseg.models.networks import find_semantic
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.store import keep_own
-    from napari_intseg.training.semantic import MARKS, RATE, SemanticOptions, train_semantic
+    from napari_intseg.training.options import RATE, SemanticOptions
+    from napari_intseg.training.semantic import MARKS, train_semantic
     from napari_intseg.training.sources import check_extra
 
     check_extra("nothing")
@@ -303,13 +303,8 @@ def _on_encoder(args: argparse.Namespace) -> int:
     """Train a small network on the bundled encoder; return the status."""
     from napari_intseg.models.weights.locate import cache_folder
     from napari_intseg.models.weights.store import keep_own
-    from napari_intseg.training.encoder_heads import (
-        RATE,
-        HeadOptions,
-        train_guided,
-        train_policy,
-        train_vertices,
-    )
+    from napari_intseg.training.encoder_heads import train_guided, train_policy, train_vertices
+    from napari_intseg.training.options import RATE, HeadOptions
     from napari_intseg.training.sources import check_extra
 
     check_extra("nothing")

@@ -27,7 +27,6 @@ from torch.nn import functional as F
 
 from napari_intseg.core.segmenter import FloatArray
 from napari_intseg.errors import DataError
-from napari_intseg.evaluation.truth import Kind
 from napari_intseg.models.bundled_input import spread_narrow
 from napari_intseg.models.click_policy import (
     CELL,
@@ -47,15 +46,13 @@ from napari_intseg.models.guided.guided_network import (
 )
 from napari_intseg.models.vertex_predictors import REACH, CurveGcn, CurveTask, curve_task
 from napari_intseg.models.weights.store import CURVE_GCN, GUIDED, POLICY, write_weights
+from napari_intseg.training.options import HeadOptions
 from napari_intseg.training.sources import Picture, PictureSource, read_source
 from napari_intseg.training.step import add_clicks, depth, first_clicks
 from napari_intseg.training.synthetic import bent_ring, even_ring
 
 T = TypeVar("T")
 L = TypeVar("L", bound=np.generic)
-
-RATE = 1e-3
-"""AdamW's usual learning rate (not tuned)."""
 
 # tasks whose features wait to be learnt from, and how many of them are new at each step: to encode
 # two views takes several times as long as to learn from them, so each task is learnt from about
@@ -72,65 +69,6 @@ _MOST_SHOWN = 6
 _ROOM = 1.5
 # tasks by which a run is measured
 _MEASURED = 32
-
-
-@dataclass(frozen=True, slots=True)
-class HeadOptions:
-    """What a run is asked to do.
-
-    Parameters
-    ----------
-    folders : tuple of (Path, float)
-        Each with images of one kind of object, and their weights.
-    output : Path
-        Folder for the weights.
-    name : str
-        Of the weights file.
-    steps, batch, size
-        Optimiser steps, tasks a step, side of the views in pixels (a multiple of 32).
-    minutes : float or None
-        Stop by the clock instead.
-    rate : float
-    held_out : float
-        Share of the pictures that is measured only.
-    seed : int
-    device : str
-    masks : tuple of (str, str)
-        Kind of masks by a part of the folder's name.
-
-    Raises
-    ------
-    DataError
-        If a number is out of range.
-    """
-
-    folders: tuple[tuple[Path, float], ...]
-    output: Path
-    name: str = "guided"
-    steps: int = 300
-    batch: int = 8
-    size: int = 192
-    minutes: float | None = None
-    rate: float = RATE
-    held_out: float = 0.1
-    seed: int = 0
-    device: str = "auto"
-    masks: tuple[tuple[str, Kind], ...] = ()
-
-    def __post_init__(self) -> None:
-        good = {
-            "steps": self.steps >= 1, "batch": self.batch >= 2, "rate": self.rate > 0,
-            "size": self.size >= 64 and self.size % 32 == 0,
-            "held_out": 0 <= self.held_out < 1, "minutes": self.minutes is None or self.minutes > 0,
-            "folders": bool(self.folders) and all(weight > 0 for _, weight in self.folders),
-        }  # fmt: skip
-        wrong = [name for name, is_good in good.items() if not is_good]
-        if wrong:
-            raise DataError(
-                "training cannot be done: expected folders, steps and rate above 0, a batch of 2 "
-                "or more, a size of 64 or more in multiples of 32, a share held out below 1, got "
-                f"{wrong[0]}={getattr(self, wrong[0])!r}. Choose another."
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a training run is asked to do."""
+"""What a training run is asked to do: fine-tuning, small networks, semantic networks."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ Part = Literal["all", "drawn"]
 FINE_TUNE_RATE = 3e-4
 # of the schedule that the bundled weights began with (docs/results.md)
 FROM_IMAGENET_RATE = 1.2e-3
+RATE = 1e-3
+"""AdamW's usual learning rate, for what has no schedule of its own; others were not tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +181,136 @@ class TrainOptions:
         if self.rate is not None:
             return self.rate
         return FROM_IMAGENET_RATE if self.start in ("imagenet", "nothing") else FINE_TUNE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOptions:
+    """What a run is asked to do.
+
+    Parameters
+    ----------
+    folders : tuple of (Path, float)
+        Each with images of one kind of object, and their weights.
+    output : Path
+        Folder for the weights.
+    name : str
+        Of the weights file.
+    steps, batch, size
+        Optimiser steps, tasks a step, side of the views in pixels (a multiple of 32).
+    minutes : float or None
+        Stop by the clock instead.
+    rate : float
+    held_out : float
+        Share of the pictures that is measured only.
+    seed : int
+    device : str
+    masks : tuple of (str, str)
+        Kind of masks by a part of the folder's name.
+
+    Raises
+    ------
+    DataError
+        If a number is out of range.
+    """
+
+    folders: tuple[tuple[Path, float], ...]
+    output: Path
+    name: str = "guided"
+    steps: int = 300
+    batch: int = 8
+    size: int = 192
+    minutes: float | None = None
+    rate: float = RATE
+    held_out: float = 0.1
+    seed: int = 0
+    device: str = "auto"
+    masks: tuple[tuple[str, Kind], ...] = ()
+
+    def __post_init__(self) -> None:
+        is_fit = self.size >= 64 and self.size % 32 == 0
+        _check(self, "a size of 64 or more in multiples of 32", size=is_fit)
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticOptions:
+    """What a run is asked to do.
+
+    Parameters
+    ----------
+    folders : tuple of (Path, float)
+        With their weights.
+    output : Path
+        Folder for checkpoint, log and weights.
+    name : str
+        Of the weights file and the model it becomes.
+    network : str
+        One of `NETWORKS`.
+    width : float
+        Share of the published channels.
+    start : Path or None
+        Weights of the same network to go on from; the last layer is new where classes differ.
+    steps, batch, size
+        Optimiser steps, views a step, side of the views in pixels (a multiple of 32).
+    minutes : float or None
+        Stop by the clock instead.
+    rate : float
+    held_out : float
+        Share of the files that is measured only.
+    checkpoint_s : float
+        Seconds between two checkpoints.
+    seed : int
+    device : str
+    masks : tuple of (str, str)
+        Kind of masks by a part of the folder's name.
+
+    Raises
+    ------
+    DataError
+        If a number is out of range.
+    """
+
+    folders: tuple[tuple[Path, float], ...]
+    output: Path
+    name: str = "semantic"
+    network: str = "unet"
+    # half the published channels: a quarter of the arithmetic, for a processor
+    width: float = 0.5
+    start: Path | None = None
+    steps: int = 300
+    batch: int = 8
+    size: int = 256
+    minutes: float | None = None
+    rate: float = RATE
+    held_out: float = 0.1
+    checkpoint_s: float = 120.0
+    seed: int = 0
+    device: str = "auto"
+    masks: tuple[tuple[str, Kind], ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            "a size in multiples of 32, a width up to 1",
+            size=self.size >= 32 and self.size % 32 == 0,
+            width=0 < self.width <= 1,
+            name=bool(self.name) and "/" not in self.name and "\\" not in self.name,
+        )
+
+
+def _check(options: HeadOptions | SemanticOptions, rule: str, **more: bool) -> None:
+    """Refuse a number that is out of range: of those that both have, or of `more`."""
+    good = {
+        # a batch of two: batch normalisation has no deviation of one
+        "steps": options.steps >= 1, "batch": options.batch >= 2, "rate": options.rate > 0,
+        "held_out": 0 <= options.held_out < 1,
+        "minutes": options.minutes is None or options.minutes > 0,
+        "folders": bool(options.folders) and all(weight > 0 for _, weight in options.folders),
+        **more,
+    }  # fmt: skip
+    wrong = [name for name, is_good in good.items() if not is_good]
+    if wrong:
+        raise DataError(
+            "training cannot be done: expected folders, steps and rate above 0, a batch of 2 or "
+            f"more, {rule}, a share held out below 1, got "
+            f"{wrong[0]}={getattr(options, wrong[0])!r}. Choose another."
+        )

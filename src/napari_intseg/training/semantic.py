@@ -1,13 +1,10 @@
-"""Training of the plain semantic networks: one loop, all of them.
-
-Pictures with a class for every pixel are decoded once and kept in memory.
-"""
+"""Training of the plain semantic networks: one loop, all of them."""
 
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,7 @@ from torch import Tensor
 
 from napari_intseg.core import files
 from napari_intseg.core.segmenter import Array
-from napari_intseg.core.volume import Volume
 from napari_intseg.errors import DataError, WeightsError
-from napari_intseg.evaluation.datasets import Choices, ClassSet, ImageMaskPair, open_classes
-from napari_intseg.evaluation.truth import Kind, MaskRules, read_image, read_labels
-from napari_intseg.inference.intensity import resolve_intensity
 from napari_intseg.models.automatic.semantic_model import (
     MEAN,
     STD,
@@ -37,159 +30,8 @@ from napari_intseg.models.checkpoint import load_checkpoint
 from napari_intseg.models.device import choose_device, memory_guard
 from napari_intseg.models.networks import build_semantic
 from napari_intseg.models.weights.store import SEMANTIC
-from napari_intseg.training.sources import SLICES_A_VOLUME
-
-IGNORED = 255
-"""Class of pixels that are not learnt from; so there are at most 255 classes."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassMap:
-    """One picture.
-
-    Parameters
-    ----------
-    group : str
-        The file it comes from; pictures of one file are held out together.
-    image : ndarray of uint8, shape (H, W, 3)
-    classes : ndarray of uint8, shape (H, W)
-        Numbers of the classes, 0 the background; `IGNORED`.
-    """
-
-    group: str
-    image: NDArray[np.uint8]
-    classes: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassSource:
-    """Pictures to learn classes from.
-
-    Parameters
-    ----------
-    pictures : tuple of ClassMap
-        At least one.
-    names : tuple of str
-        Of the classes, "background" first.
-    apart : bool
-        Whether the masks told objects apart, so that pieces of a class are objects.
-    weights : tuple of float
-        Of the pictures: that of their folder, shared among its pictures.
-    """
-
-    pictures: tuple[ClassMap, ...]
-    names: tuple[str, ...]
-    apart: bool
-    weights: tuple[float, ...]
-
-
-def read_classes(
-    folders: Sequence[tuple[Path, float]], masks: Mapping[str, Kind] | None = None
-) -> ClassSource:
-    """Read folders to learn classes from; classes of equal names are one.
-
-    Parameters
-    ----------
-    folders : sequence of (Path, float)
-        With one of the layouts that `napari-intseg evaluate` reads, and their weights.
-    masks : mapping of str to str, optional
-        Kind of the masks, by a part of the folder's name.
-
-    Raises
-    ------
-    DataError
-        If a folder has no layout, holds no class, or there are too many.
-    FileError
-        If a file cannot be read.
-    """
-    # no object is left out: every pixel has a class here, however small its object
-    choices = Choices(usual_split="train", masks=masks or {}, min_px=1)
-    names = ["background"]
-    pictures: list[ClassMap] = []
-    weights: list[float] = []
-    # a set with classes alone makes it False: there touching objects are one region
-    apart = True
-    for folder, weight in folders:
-        before = len(pictures)
-        for found in open_classes(folder, choices):
-            table = _numbers(found, names)
-            apart = apart and found.rules.kind != "classes"
-            for pair in found.pairs:
-                pictures += _read_pair(pair, found.rules, table)
-        count = len(pictures) - before
-        weights += [weight / max(1, count)] * count
-    if not pictures or len(names) < 2 or len(names) > IGNORED:
-        raise DataError(
-            f"folder has no classes to learn: expected 1 to {IGNORED - 1} beside the background, "
-            f"got {len(names) - 1} in {', '.join(str(f) for f, _ in folders)}. Say what the "
-            "numbers of its masks are with --masks binary, instances or classes."
-        )
-    return ClassSource(tuple(pictures), tuple(names), apart, tuple(weights))
-
-
-def _numbers(found: ClassSet, names: list[str]) -> dict[int, int]:
-    """Return the class of each number of a set's masks, and add new names."""
-    if found.rules.kind != "classes":
-        # all objects are one class, whatever numbers they have
-        values = [0]
-        told = {0: found.names.get(1, "object")}
-    else:
-        values = sorted(_values(found))
-        told = {value: found.names.get(value, str(value)) for value in values}
-    table = {}
-    for value in values:
-        if told[value] not in names:
-            names.append(told[value])
-        table[value] = names.index(told[value])
-    return table
-
-
-def _values(found: ClassSet) -> set[int]:
-    """Return the numbers that stand for classes in a set; all masks are read for it."""
-    rules, values = found.rules, set(found.names)
-    # only sets without names are read through: it takes as long as reading them to learn
-    if not values:
-        for pair in found.pairs:
-            values.update(np.unique(read_labels(pair.mask)).tolist())
-    return {v for v in values if v > rules.above and v not in rules.ignore}
-
-
-def _read_pair(
-    pair: ImageMaskPair, rules: MaskRules, table: Mapping[int, int]
-) -> Iterator[ClassMap]:
-    labels = read_labels(pair.mask)
-    volume = read_image(pair.image, labels.shape, pair.mask)
-    intensity = resolve_intensity(volume)
-    classes = _classes(labels, replace(rules, min_px=1), table)
-    for plane in _planes(volume):
-        flat = classes if volume.ndim == 2 else classes[plane.index]
-        image = np.rint(intensity.to_rgb(volume.take(plane)) * 255).astype(np.uint8)
-        yield ClassMap(pair.name, np.ascontiguousarray(image), np.ascontiguousarray(flat))
-
-
-def _planes(volume: Volume) -> list[Any]:
-    planes = volume.planes(0)
-    count = min(len(planes), SLICES_A_VOLUME)
-    # evenly spread, so that a thick stack does not weigh more than a thin one
-    return [planes[i * len(planes) // count] for i in range(count)]
-
-
-def _classes(labels: Array, rules: MaskRules, table: Mapping[int, int]) -> NDArray[np.uint8]:
-    out = np.zeros(labels.shape, np.uint8)
-    if rules.kind != "classes":
-        out[labels > rules.above] = table[0]
-    else:
-        # a number that the set does not name is not learnt from
-        out[labels > rules.above] = IGNORED
-        for value, number in table.items():
-            out[labels == value] = number
-    # last: ignored numbers may lie above the background as well
-    out[np.isin(labels, rules.ignore)] = IGNORED
-    return out
-
-
-RATE = 1e-3
-"""AdamW's usual learning rate; others were not tried for each network."""
+from napari_intseg.training.options import SemanticOptions
+from napari_intseg.training.sources import IGNORED_CLASS, ClassMap, ClassSource, read_classes
 
 MARKS = 5
 """Annotations of a picture by which a run is measured, as a person begins with a few."""
@@ -198,80 +40,6 @@ MARKS = 5
 _MOST_MARKS = 8
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SemanticOptions:
-    """What a run is asked to do.
-
-    Parameters
-    ----------
-    folders : tuple of (Path, float)
-        With their weights.
-    output : Path
-        Folder for checkpoint, log and weights.
-    name : str
-        Of the weights file and the model it becomes.
-    network : str
-        One of `NETWORKS`.
-    width : float
-        Share of the published channels.
-    start : Path or None
-        Weights of the same network to go on from; the last layer is new where classes differ.
-    steps, batch, size
-        Optimiser steps, views a step, side of the views in pixels (a multiple of 32).
-    minutes : float or None
-        Stop by the clock instead.
-    rate : float
-    held_out : float
-        Share of the files that is measured only.
-    checkpoint_s : float
-        Seconds between two checkpoints.
-    seed : int
-    device : str
-    masks : tuple of (str, str)
-        Kind of masks by a part of the folder's name.
-
-    Raises
-    ------
-    DataError
-        If a number is out of range.
-    """
-
-    folders: tuple[tuple[Path, float], ...]
-    output: Path
-    name: str = "semantic"
-    network: str = "unet"
-    # half the published channels: a quarter of the arithmetic, for a processor
-    width: float = 0.5
-    start: Path | None = None
-    steps: int = 300
-    batch: int = 8
-    size: int = 256
-    minutes: float | None = None
-    rate: float = RATE
-    held_out: float = 0.1
-    checkpoint_s: float = 120.0
-    seed: int = 0
-    device: str = "auto"
-    masks: tuple[tuple[str, Kind], ...] = ()
-
-    def __post_init__(self) -> None:
-        good = {
-            # a batch of two: batch normalisation has no deviation of one
-            "steps": self.steps >= 1, "batch": self.batch >= 2, "width": 0 < self.width <= 1,
-            "size": self.size >= 32 and self.size % 32 == 0, "rate": self.rate > 0,
-            "held_out": 0 <= self.held_out < 1, "minutes": self.minutes is None or self.minutes > 0,
-            "name": bool(self.name) and "/" not in self.name and "\\" not in self.name,
-            "folders": bool(self.folders) and all(weight > 0 for _, weight in self.folders),
-        }  # fmt: skip
-        wrong = [name for name, is_good in good.items() if not is_good]
-        if wrong:
-            raise DataError(
-                f"training cannot be done: expected folders, steps and rate above 0, a batch of 2 "
-                "or more, a size in multiples of 32, a width up to 1, a share held out below 1, "
-                f"got {wrong[0]}={getattr(self, wrong[0])!r}. Choose another."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,14 +253,14 @@ def semantic_loss(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     ----------
     logits : Tensor, shape (B, C, H, W)
     truth : Tensor of int64, shape (B, H, W)
-        `IGNORED` counts for nothing.
+        `IGNORED_CLASS` counts for nothing.
     weights : Tensor, shape (C,)
     """
-    entropy = F.cross_entropy(logits, truth, weights, ignore_index=IGNORED)
+    entropy = F.cross_entropy(logits, truth, weights, ignore_index=IGNORED_CLASS)
     # the entropy of no pixel at all is not a number; zero times the logits keeps the graph
-    if not (truth != IGNORED).any():
+    if not (truth != IGNORED_CLASS).any():
         return logits.sum() * 0.0
-    known = (truth != IGNORED).unsqueeze(1)
+    known = (truth != IGNORED_CLASS).unsqueeze(1)
     # ignored pixels count in neither sum of Dice
     prob = logits.softmax(dim=1) * known
     # 255 is no class; its pixels are taken out by `known` right after
@@ -519,7 +287,7 @@ def make_view(
     side = max(8, round(size / scale))
     height, width = picture.classes.shape
     row, col = int(rng.integers(height)), int(rng.integers(width))
-    inside = np.flatnonzero((picture.classes > 0) & (picture.classes != IGNORED))
+    inside = np.flatnonzero((picture.classes > 0) & (picture.classes != IGNORED_CLASS))
     # else rare classes would be in few views
     if len(inside) and rng.random() < 0.5:
         row, col = divmod(int(inside[rng.integers(len(inside))]), width)
@@ -528,9 +296,9 @@ def make_view(
     image: Array = picture.image[row : row + side, col : col + side]
     classes: Array = picture.classes[row : row + side, col : col + side]
     down, right = side - classes.shape[0], side - classes.shape[1]
-    # the image goes on, but nothing is learnt there: classes are padded with `IGNORED`
+    # the image goes on, but nothing is learnt there: classes are padded with `IGNORED_CLASS`
     image = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
-    classes = np.pad(classes, ((0, down), (0, right)), constant_values=IGNORED)
+    classes = np.pad(classes, ((0, down), (0, right)), constant_values=IGNORED_CLASS)
     image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
     # between class 1 and class 3 there is no class 2
     classes = cv2.resize(classes, (size, size), interpolation=cv2.INTER_NEAREST)
@@ -550,7 +318,7 @@ def _marked(
     They lie anywhere, and as often on a rare class as on a common one (arXiv:2003.14200 draws them
     from the truth, too, and not from errors).
     """
-    there = [k for k in np.unique(classes).tolist() if k != IGNORED]
+    there = [k for k in np.unique(classes).tolist() if k != IGNORED_CLASS]
     marks = []
     for _ in range(0 if rng.random() < 1 / 3 else int(rng.integers(1, _MOST_MARKS + 1))):
         kind = int(there[rng.integers(len(there))]) if there else 0
@@ -575,7 +343,7 @@ def measure(
     net.eval()
     for picture in held:
         found = _found(net, picture, classes, device, marks)
-        known = picture.classes != IGNORED
+        known = picture.classes != IGNORED_CLASS
         for k in range(classes):
             one, other = (found == k) & known, (picture.classes == k) & known
             shared[k] += np.count_nonzero(one & other)
@@ -592,7 +360,7 @@ def _found(
     found: NDArray[np.intp] = infer(net, image, device).argmax(axis=0)
     given: list[tuple[float, float, int]] = []
     for _ in range(marks):
-        wrong = np.pad((found != picture.classes) & (picture.classes != IGNORED), 1)
+        wrong = np.pad((found != picture.classes) & (picture.classes != IGNORED_CLASS), 1)
         if not wrong.any():
             break
         depth = cv2.distanceTransform(wrong.astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]

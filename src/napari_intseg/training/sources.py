@@ -1,4 +1,7 @@
-"""Pictures to train on: read from folders, or written from the objects a person has finished."""
+"""Pictures to train on, with objects or with classes.
+
+They are read from folders, or written from the objects a person has finished.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,9 +20,11 @@ from napari_intseg.core.volume import Plane, Volume
 from napari_intseg.errors import DataError, MissingExtraError
 from napari_intseg.evaluation.datasets import (
     Choices,
+    ClassSet,
     ImageMaskPair,
     detect,
     files_in,
+    open_classes,
     open_datasets,
     pair_up,
     stem_of,
@@ -42,6 +47,9 @@ from napari_intseg.inference.intensity import Colour, WindowChoice, resolve_inte
 MIN_AREA_PX = 40
 # no label of an object: those are positive
 IGNORED_LABEL = -1
+IGNORED_CLASS = 255
+"""Class of pixels that are not learnt from; so there are at most 255 classes."""
+
 SLICES_A_VOLUME = 96
 """At most so many slices of each axis, evenly spread."""
 
@@ -336,6 +344,151 @@ def _drawn(tasks: list[Task], most: int, rng: np.random.Generator) -> tuple[Task
     if len(tasks) <= most:
         return tuple(tasks)
     return tuple(tasks[i] for i in np.sort(rng.choice(len(tasks), most, replace=False)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassMap:
+    """One picture with a class for every pixel, decoded once and kept in memory.
+
+    Parameters
+    ----------
+    group : str
+        The file it comes from; pictures of one file are held out together.
+    image : ndarray of uint8, shape (H, W, 3)
+    classes : ndarray of uint8, shape (H, W)
+        Numbers of the classes, 0 the background; `IGNORED_CLASS`.
+    """
+
+    group: str
+    image: NDArray[np.uint8]
+    classes: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassSource:
+    """Pictures to learn classes from.
+
+    Parameters
+    ----------
+    pictures : tuple of ClassMap
+        At least one.
+    names : tuple of str
+        Of the classes, "background" first.
+    apart : bool
+        Whether the masks told objects apart, so that pieces of a class are objects.
+    weights : tuple of float
+        Of the pictures: that of their folder, shared among its pictures.
+    """
+
+    pictures: tuple[ClassMap, ...]
+    names: tuple[str, ...]
+    apart: bool
+    weights: tuple[float, ...]
+
+
+def read_classes(
+    folders: Sequence[tuple[Path, float]], masks: Mapping[str, Kind] | None = None
+) -> ClassSource:
+    """Read folders to learn classes from; classes of equal names are one.
+
+    Parameters
+    ----------
+    folders : sequence of (Path, float)
+        With one of the layouts that `napari-intseg evaluate` reads, and their weights.
+    masks : mapping of str to str, optional
+        Kind of the masks, by a part of the folder's name.
+
+    Raises
+    ------
+    DataError
+        If a folder has no layout, holds no class, or there are too many.
+    FileError
+        If a file cannot be read.
+    """
+    # no object is left out: every pixel has a class here, however small its object
+    choices = Choices(usual_split="train", masks=masks or {}, min_px=1)
+    names = ["background"]
+    pictures: list[ClassMap] = []
+    weights: list[float] = []
+    # a set with classes alone makes it False: there touching objects are one region
+    apart = True
+    for folder, weight in folders:
+        before = len(pictures)
+        for found in open_classes(folder, choices):
+            table = _class_numbers(found, names)
+            apart = apart and found.rules.kind != "classes"
+            for pair in found.pairs:
+                pictures += _class_maps(pair, found.rules, table)
+        count = len(pictures) - before
+        weights += [weight / max(1, count)] * count
+    if not pictures or len(names) < 2 or len(names) > IGNORED_CLASS:
+        raise DataError(
+            f"folder has no classes to learn: expected 1 to {IGNORED_CLASS - 1} beside the "
+            f"background, got {len(names) - 1} in {', '.join(str(f) for f, _ in folders)}. Say "
+            "what the numbers of its masks are with --masks binary, instances or classes."
+        )
+    return ClassSource(tuple(pictures), tuple(names), apart, tuple(weights))
+
+
+def _class_numbers(found: ClassSet, names: list[str]) -> dict[int, int]:
+    """Return the class of each number of a set's masks, and add new names."""
+    if found.rules.kind != "classes":
+        # all objects are one class, whatever numbers they have
+        values = [0]
+        told = {0: found.names.get(1, "object")}
+    else:
+        values = sorted(_class_values(found))
+        told = {value: found.names.get(value, str(value)) for value in values}
+    table = {}
+    for value in values:
+        if told[value] not in names:
+            names.append(told[value])
+        table[value] = names.index(told[value])
+    return table
+
+
+def _class_values(found: ClassSet) -> set[int]:
+    """Return the numbers that stand for classes in a set; all masks are read for it."""
+    rules, values = found.rules, set(found.names)
+    # only sets without names are read through: it takes as long as reading them to learn
+    if not values:
+        for pair in found.pairs:
+            values.update(np.unique(read_labels(pair.mask)).tolist())
+    return {v for v in values if v > rules.above and v not in rules.ignore}
+
+
+def _class_maps(
+    pair: ImageMaskPair, rules: MaskRules, table: Mapping[int, int]
+) -> Iterator[ClassMap]:
+    labels = read_labels(pair.mask)
+    volume = read_image(pair.image, labels.shape, pair.mask)
+    intensity = resolve_intensity(volume)
+    classes = _classes(labels, replace(rules, min_px=1), table)
+    for plane in _spread_planes(volume):
+        flat = classes if volume.ndim == 2 else classes[plane.index]
+        image = np.rint(intensity.to_rgb(volume.take(plane)) * 255).astype(np.uint8)
+        yield ClassMap(pair.name, np.ascontiguousarray(image), np.ascontiguousarray(flat))
+
+
+def _spread_planes(volume: Volume) -> list[Plane]:
+    planes = volume.planes(0)
+    count = min(len(planes), SLICES_A_VOLUME)
+    # evenly spread, so that a thick stack does not weigh more than a thin one
+    return [planes[i * len(planes) // count] for i in range(count)]
+
+
+def _classes(labels: Array, rules: MaskRules, table: Mapping[int, int]) -> NDArray[np.uint8]:
+    out = np.zeros(labels.shape, np.uint8)
+    if rules.kind != "classes":
+        out[labels > rules.above] = table[0]
+    else:
+        # a number that the set does not name is not learnt from
+        out[labels > rules.above] = IGNORED_CLASS
+        for value, number in table.items():
+            out[labels == value] = number
+    # last: ignored numbers may lie above the background as well
+    out[np.isin(labels, rules.ignore)] = IGNORED_CLASS
+    return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

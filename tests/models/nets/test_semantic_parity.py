@@ -36,7 +36,8 @@ from napari_intseg.models.networks import (
     build_semantic,
 )
 from napari_intseg.models.weights.published_semantic import NAMES, read_published
-from napari_intseg.training.semantic import SemanticOptions, _initialise
+from napari_intseg.training.options import SemanticOptions
+from napari_intseg.training.semantic import _initialise
 from small_zoo import made_by_name
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "parity" / "semantic.npz"
