@@ -26,6 +26,7 @@ from napari_intseg.cli.output_forms import (
     stop_on_interrupt,
     write_report,
 )
+from napari_intseg.cli.shared_options import INTERRUPTED
 from napari_intseg.errors import DataError, PromptError
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ examples:
       --model ritm-hrnet18s --model sam-vit-b --truth organs.nii.gz --json both.json"""
 
 FORMAT = "napari-intseg comparison 1"
-# what shells report of a program that Ctrl+C ended: 128 and the signal's number
-INTERRUPTED = 130
 
 
 @dataclass(slots=True)

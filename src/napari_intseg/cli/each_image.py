@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.cli.output_forms import stop_on_interrupt
+from napari_intseg.cli.shared_options import INTERRUPTED
 from napari_intseg.errors import DataError, FileError, IntSegError, PromptError
 from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
 
-# exit codes; 130 is what shells give to a program that Ctrl+C has ended, 128 + SIGINT
-FAILED, INTERRUPTED = 1, 130
+# exit code
+FAILED = 1
 LABELS = "_labels"
 """What `batch`, `start` and `more` add to an image's name."""
 

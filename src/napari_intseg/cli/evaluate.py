@@ -13,6 +13,7 @@ from napari_intseg.cli.output_forms import (
     stop_on_interrupt,
     write_report,
 )
+from napari_intseg.cli.shared_options import INTERRUPTED
 from napari_intseg.errors import DataError
 
 HELP = "measure models on images with known masks"
@@ -31,9 +32,6 @@ examples:
       --weights ritm-hrnet18s=coco_lvis_h18s_itermask.pth --json both.json --report both.html
   napari-intseg evaluate ct/ --volumes whole --masks classes --max-clicks 10 --workers 4
   napari-intseg evaluate cells/ --rule random --seeds 5 --limit 50"""
-
-# exit code: 128 + SIGINT, as shells have it after Ctrl+C
-INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

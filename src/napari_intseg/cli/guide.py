@@ -7,19 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import shared_options
-from napari_intseg.cli.each_image import FAILED, INTERRUPTED
+from napari_intseg.cli.each_image import FAILED
 from napari_intseg.cli.output_forms import (
     check_report,
     progress_bar,
     stop_on_interrupt,
     write_report,
 )
+from napari_intseg.cli.shared_options import INTERRUPTED
 from napari_intseg.core.files import csv_text
 from napari_intseg.errors import DataError, IntSegError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_intseg.core.segmenter import Segmenter
-    from napari_intseg.inference.candidates import LikenessNetwork
+    from napari_intseg.inference.candidates import LikenessNetwork, Support
     from napari_intseg.session.question import Setup
 
 HELP = "segment a folder of images by one or a few that are labelled"
@@ -69,36 +73,15 @@ def run(args: argparse.Namespace) -> int:
         0; 1 if an image could not be read or its labels not be written; 130 when interrupted, with
         what was found by then written.
     """
-    import numpy as np
-
     from napari_intseg.io.read import read_mask
-    from napari_intseg.io.write import check_target, write_labels
-    from napari_intseg.models.registry import DEFAULT_MODEL, load_model
-    from napari_intseg.session.similar import learn, segment_guided
+    from napari_intseg.io.write import write_labels
+    from napari_intseg.session.similar import learn
 
-    images = _images(args.folder)
+    targets = _targets(args)
     review = args.output / "review.csv"
-    # TIFF, whatever the images are: it numbers more objects than 8 bits can
-    targets = {path: args.output / f"{path.stem}.tif" for path in images}
-    if len(set(targets.values())) < len(images):
-        raise DataError(
-            f"labels would replace one another: expected images of different names, got two alike "
-            f"but for their endings in {str(args.folder)!r}. Rename one."
-        )
-    args.output.mkdir(parents=True, exist_ok=True)
-    examples_of = [Path(name) for text in args.by for name in text.split("=", 1)]
-    for target in targets.values():
-        check_target(target, *images, *examples_of, overwrite=args.overwrite)
     # all is asked before the model is loaded
     check_report(review, overwrite=args.overwrite)
-    name = args.model or DEFAULT_MODEL
-    model = load_model(
-        name,
-        weights=args.weights,
-        device=args.device,
-        precision=args.precision,
-        threads=args.threads,
-    )
+    name, model = shared_options.load(args)
     examples = []
     for text in args.by:
         image, _, labels = text.partition("=")
@@ -110,40 +93,73 @@ def run(args: argparse.Namespace) -> int:
         stop_on_interrupt() as stopped,
         progress_bar("guide", "image", quiet=args.quiet) as show,
     ):
-        for done, (path, target) in enumerate(targets.items()):
+        for done, (path, target) in enumerate(targets.items(), 1):
             if stopped():
                 break
             try:
                 setup = _setup(model, path, args)
-                found = np.zeros(setup.volume.shape, np.int32)
-                objects = list(segment_guided(support, setup))
-                for number, one in enumerate(objects, 1):
-                    found[one.mask] = number
-                write_labels(target, found, setup.volume, overwrite=args.overwrite, algorithm=name)
+                labels, found = _found(support, setup, path.name)
+                write_labels(target, labels, setup.volume, overwrite=args.overwrite, algorithm=name)
             except IntSegError as err:
                 # one that is damaged does not end the others
                 failed.append(f"{path}: failed: {' '.join(str(err).split())}")
-                continue
-            finally:
-                show(done + 1, len(images))
-            written += 1
-            rows += [
-                {
-                    "image": path.name, "object": number, "pixels": int(one.mask.sum()),
-                    "likeness": f"{one.likeness:.3f}",
-                }
-                for number, one in enumerate(objects, 1)
-            ]  # fmt: skip
+            else:
+                rows += found
+                written += 1
+            show(done, len(targets))
     _write_review(review, rows)
     # behind the bar, where they stay to be read
     for line in failed:
         print(line, file=sys.stderr)
     if not args.quiet:
         print(
-            f"{len(rows)} objects on {written} of {len(images)} images; {review} lists what to "
+            f"{len(rows)} objects on {written} of {len(targets)} images; {review} lists what to "
             "look at first"
         )
     return INTERRUPTED if stopped() else FAILED if failed else 0
+
+
+def _targets(args: argparse.Namespace) -> dict[Path, Path]:
+    """Return where the labels of each image go; the folder is made.
+
+    Raises
+    ------
+    DataError
+        If labels would replace one another.
+    FileError
+        If one exists, or is an input.
+    """
+    from napari_intseg.io.write import check_target
+
+    images = _images(args.folder)
+    # TIFF, whatever the images are: it numbers more objects than 8 bits can
+    targets = {path: args.output / f"{path.stem}.tif" for path in images}
+    if len(set(targets.values())) < len(images):
+        raise DataError(
+            f"labels would replace one another: expected images of different names, got two alike "
+            f"but for their endings in {str(args.folder)!r}. Rename one."
+        )
+    args.output.mkdir(parents=True, exist_ok=True)
+    examples = [Path(name) for text in args.by for name in text.split("=", 1)]
+    for target in targets.values():
+        check_target(target, *images, *examples, overwrite=args.overwrite)
+    return targets
+
+
+def _found(
+    support: "Support", setup: "Setup", image: str
+) -> tuple["NDArray[np.int32]", list[dict[str, Any]]]:
+    """Return the labels of what is found on an image, and a row for each object."""
+    import numpy as np
+
+    from napari_intseg.session.similar import segment_guided
+
+    labels, rows = np.zeros(setup.volume.shape, np.int32), []
+    for number, one in enumerate(segment_guided(support, setup), 1):
+        labels[one.mask] = number
+        pixels, likeness = int(one.mask.sum()), f"{one.likeness:.3f}"
+        rows.append({"image": image, "object": number, "pixels": pixels, "likeness": likeness})
+    return labels, rows
 
 
 def _network(args: argparse.Namespace) -> "LikenessNetwork | None":

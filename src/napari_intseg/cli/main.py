@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import napari_intseg
-from napari_intseg.cli.shared_options import one_line, told
+from napari_intseg.cli.shared_options import INTERRUPTED, one_line, told
 from napari_intseg.errors import IntSegError
 
 # in the order of the work: --help lists them so
@@ -40,8 +40,8 @@ COMMANDS = (
 """Sub-commands, each a module of this package with `HELP`, `DESCRIPTION`, `add_arguments(parser)`
 and `run(args) -> int`; heavy imports belong into `run`. Adding one is one file and one line."""
 
-# 2 is argparse's own for wrong arguments; 130 is 128 and the number of the signal of Ctrl+C
-BAD_INPUT, INTERRUPTED = 2, 130
+# argparse's own for wrong arguments
+BAD_INPUT = 2
 
 
 class _Parser(argparse.ArgumentParser):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_intseg.cli import shared_options
 from napari_intseg.cli.each_image import add_running, check_running, is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.cli.shared_options import INTERRUPTED
 from napari_intseg.errors import DataError, PromptError
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ examples:
   napari-intseg more stack.nii.gz few.nii.gz -o all.nii.gz --propagate
   napari-intseg more cells.png few.tif -o all.tif --network my-guide
   napari-intseg more images/ few/ -o all/"""
-# exit code: 128 + SIGINT, as shells have it after Ctrl+C
-INTERRUPTED = 130
 
 LARGEST = 1 << 30
 """Largest label in LABELS: half of what labels can hold is left for what is found."""
@@ -103,7 +102,6 @@ def run(args: argparse.Namespace) -> int:
     from napari_intseg.io.output_files import check_journal
     from napari_intseg.io.read import read_mask
     from napari_intseg.io.write import check_fits, check_target, write_labels
-    from napari_intseg.models.registry import DEFAULT_MODEL, load_model
 
     check_target(args.output, args.image, args.labels, overwrite=args.overwrite)
     if not args.no_journal:
@@ -117,14 +115,7 @@ def run(args: argparse.Namespace) -> int:
             "nothing to propagate through: expected a volume with --propagate, got a flat image. "
             "Leave --propagate out."
         )
-    name = args.model or DEFAULT_MODEL
-    model = load_model(
-        name,
-        weights=args.weights,
-        device=args.device,
-        precision=args.precision,
-        threads=args.threads,
-    )
+    name, model = shared_options.load(args)
     session = shared_options.begin(model, volume, args, axis=args.axis)
     if args.network is not None:
         from napari_intseg.models.guided.guided_network import load_guided

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import shared_options
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.cli.shared_options import INTERRUPTED
 from napari_intseg.errors import PromptError
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ examples:
       --propagate --method memory --embeddings ~/embeddings
   napari-intseg segment ct.nii.gz -o better.nii.gz --init liver.nii.gz --click 40,90,180:-
   napari-intseg segment disc/ -o liver.dcm --series 2 --name 1=liver --click 40,120,200"""
-# exit code: 128 + SIGINT, as shells have it after Ctrl+C
-INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from napari_intseg.cli import shared_options, start_tiles
 from napari_intseg.cli.each_image import add_running, is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.cli.shared_options import INTERRUPTED
 from napari_intseg.core.prompts import Box
 from napari_intseg.errors import DataError, FileError, PromptError
 from napari_intseg.io.suffixes import WRITABLE, ending_of
@@ -57,8 +58,8 @@ examples:
   napari-intseg start VOC2012/ -o starts/ --model ~/segformer-b0
   napari-intseg start ct.nii.gz -o start.nii.gz --window abdomen --automatic grounding-dino \\
       --weights ~/grounding-dino-tiny --text liver --masks-by medsam --planes 30:60"""  # noqa: E501
-# exit codes: some images were left out; 128 + SIGINT, as shells have it after Ctrl+C
-LEFT_OUT, INTERRUPTED = 1, 130
+# exit code: some images were left out
+LEFT_OUT = 1
 PUBLISHED = "published"
 """What `--masks` says for those of a data set."""
 

@@ -25,15 +25,13 @@ import numpy as np
 from napari_intseg.cli import shared_options
 from napari_intseg.cli.each_image import check_running, is_many
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.cli.shared_options import INTERRUPTED
 from napari_intseg.errors import DataError, FileError, PromptError
 from napari_intseg.io.suffixes import KINDS, ending_of
 
 if TYPE_CHECKING:
     from napari_intseg.core.segmenter import Array
     from napari_intseg.io.source import FileVolume
-
-INTERRUPTED = 130
-"""128 + SIGINT, as shells have it after Ctrl+C."""
 
 _LEAST_PX = 64
 # a tile of this side has 256 MB of labels

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_intseg.cli.models import table
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
+from napari_intseg.cli.shared_options import INTERRUPTED
 from napari_intseg.core.files import parse_json
 from napari_intseg.errors import IntSegError, WeightsError
 
@@ -26,8 +27,8 @@ examples:
   napari-intseg weights convert ours_cvpr18/model.ckpt.index \\
       --network latent-diversity --name latent --setting width=64 --setting hidden=64
   napari-intseg weights verify"""
-# exit codes: a file is not what was published; 128 + SIGINT, as shells have it after Ctrl+C
-DAMAGED, INTERRUPTED = 1, 130
+# exit code: a file is not what was published
+DAMAGED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -670,11 +670,13 @@ class Predictor:
     def _others(self, label: int, plane: Plane, given: Prompts) -> OtherObjects | None:
         """Return which pixels other objects have near a plane's first prompts; None if none."""
         setup, canvas = self.document.setup, self.document.canvas
+        if not (setup.others and setup.model.traits.others):
+            return None
         points = [point for point, _ in seed_points(given)]
         boxes = [lasso.box for lasso in given.lassos]
         for box in boxes if given.box is None else [*boxes, given.box]:
             points += [(box.row0, box.col0), (box.row1, box.col1)]
-        if not (setup.others and setup.model.traits.others and points):
+        if not points:
             return None
         spots = np.array(points)
         rows, cols = (

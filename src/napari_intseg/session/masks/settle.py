@@ -196,7 +196,7 @@ class Protection:
     policy : {"keep", "overwrite", "ask", "joint"}
         When an answer reaches into another object that is not locked: "keep": that object keeps
         its pixels. "overwrite": it loses them. "ask": it keeps them until `take_over`. "joint":
-        each pixel goes to the object whose model is the surest of it, see `joint.shares`.
+        each pixel goes to the object whose model is the surest of it, see `shares`.
     inside : int or None
         Pixels change only where this label is: they are taken from it, or from the current
         object.
