@@ -200,7 +200,7 @@ def train(
         net = find_network(name).build(SETTINGS.get(name))
     net = net.train().to(memory_format=torch.channels_last)
     average = copy.deepcopy(net).requires_grad_(False)
-    optimiser = torch.optim.AdamW(parameter_groups(net, lr=args.rate, decay=0.01))
+    optimiser = torch.optim.AdamW(parameter_groups(net, args.rate))
     begun, step, done = time.process_time(), 0, 0.0
     while done < 1:
         for group in optimiser.param_groups:

@@ -28,6 +28,8 @@ _COLOURS = np.array(
 _POSITIVE, _NEGATIVE, _WHITE = (40, 200, 60), (230, 40, 40), (255, 255, 255)
 # share of the colour over the image, which stays readable through it (not tuned)
 _BLEND = 0.35
+# between pictures in a row
+_GAP_PX = 8
 # smaller pictures are enlarged about to this, by whole numbers, so that pixels stay square
 _SIDE_PX = 480
 
@@ -65,11 +67,11 @@ def overlay(rgb: FloatArray, labels: NDArray[np.int32], clicks: Sequence[Click] 
     return np.asarray(np.clip(painted, 0, 255).round(), np.uint8)
 
 
-def side_by_side(pictures: Sequence[Picture], gap_px: int = 8) -> Picture:
+def side_by_side(pictures: Sequence[Picture]) -> Picture:
     """Return pictures in one row, the lower ones filled up in black."""
     height = max(p.shape[0] for p in pictures)
     filled = [
-        np.pad(p, ((0, height - p.shape[0]), (0, gap_px * (i + 1 < len(pictures))), (0, 0)))
+        np.pad(p, ((0, height - p.shape[0]), (0, _GAP_PX * (i + 1 < len(pictures))), (0, 0)))
         for i, p in enumerate(pictures)
     ]
     return np.concatenate(filled, axis=1)

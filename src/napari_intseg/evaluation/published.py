@@ -44,8 +44,8 @@ _LOOKED = 20
 _SEEN = 2000
 
 
-def _names_in(folder: Path, most: int = _SEEN) -> list[str]:
-    return [path.name for path in islice(folder.iterdir(), most)]
+def _names_in(folder: Path) -> list[str]:
+    return [path.name for path in islice(folder.iterdir(), _SEEN)]
 
 
 def _splits(folder: Path, split: Split) -> list[Path]:

@@ -175,15 +175,6 @@ def identity_of(model: Segmenter) -> ModelIdentity:
     )
 
 
-def weights_of(model: Segmenter) -> Path | None:
-    """Return the file that a model's weights were loaded from, if that is known."""
-    try:
-        known = _loaded.get(model)
-    except TypeError:
-        return None
-    return None if known is None else known.path
-
-
 def sum_of(path: Path) -> str:
     """Return the SHA-256 of a file; it is read once as long as it stays the same."""
     status = path.stat()

@@ -445,7 +445,7 @@ class _Run:
             self.net.requires_grad_(False).eval().drawn.requires_grad_(True)
         # the running average is what is measured and written, not the weights of the last step
         self.average = copy.deepcopy(self.net).requires_grad_(False)
-        groups = parameter_groups(self.net, lr=options.full_rate, decay=0.01)
+        groups = parameter_groups(self.net, options.full_rate)
         self.optimiser = torch.optim.AdamW(groups)
         self.progress = Progress()
         self.parts = {"net": self.net, "average": self.average, "optimiser": self.optimiser}

@@ -291,14 +291,15 @@ def _clicked(clicks: Tensor, prob: Tensor, truth: Tensor, rng: np.random.Generat
     return torch.from_numpy(table).to(clicks.device)
 
 
-def parameter_groups(net: ClickPyramid, *, lr: float, decay: float) -> list[dict[str, Any]]:
+def parameter_groups(net: ClickPyramid, lr: float) -> list[dict[str, Any]]:
     """Return the optimiser's groups: the encoder at 0.3 of the rate, vectors without decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
         # pretrained layers move less than new ones; all schedules of docs/results.md had this share
         share = 0.3 if name.startswith("encoder.") else 1.0
         # biases and scales of normalisation are not to be drawn to zero
-        key = (lr * share, decay if parameter.ndim > 1 else 0.0)
+        # AdamW's usual decay
+        key = (lr * share, 0.01 if parameter.ndim > 1 else 0.0)
         groups.setdefault(key, []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "weight_decay": fade, "full_lr": rate}

@@ -291,11 +291,11 @@ def from_list(
     return found
 
 
-def find_peaks(response: FloatArray, *, window: int = 3, count: int | None = None) -> Ints:
+def find_peaks(response: FloatArray, *, count: int | None = None) -> Ints:
     """Return the peaks of a class's response map, (N, 2) rows and columns, the highest first.
 
-    A peak is the highest in its window and above the map's median, as in [1]_. With a count, as
-    [2]_ predicts it from a density map, at most so many are kept.
+    A peak is the highest of its 3 by 3 pixels and above the map's median, as in [1]_. With a count,
+    as [2]_ predicts it from a density map, at most so many are kept.
 
     References
     ----------
@@ -304,10 +304,17 @@ def find_peaks(response: FloatArray, *, window: int = 3, count: int | None = Non
     .. [2] Cholakkal, H. et al. "Object counting and instance segmentation with image-level
        supervision", arXiv:1903.02494.
     """
-    highest = ndimage.maximum_filter(response, window, mode="constant", cval=-np.inf)
+    highest = ndimage.maximum_filter(response, 3, mode="constant", cval=-np.inf)
     top = (highest == response) & (response > np.median(response))
     order = np.argsort(-response[top], kind="stable")
     return np.asarray(np.argwhere(top)[order[:count]], np.int64)
+
+
+# as in the authors' demonstrations [1, 2 of `choose_by_peak`]: weights of the response inside, of
+# each pixel on the background, and of what is missed or too much of one object
+_INSIDE, _ON_BACKGROUND, _MISCOUNTED = 0.8, 1e-5, 0.2
+# background has less than this share of the mean response above the smallest
+_BACKGROUND = 0.95
 
 
 def choose_by_peak(
@@ -316,10 +323,6 @@ def choose_by_peak(
     proposals: BoolArray,
     *,
     density: FloatArray | None = None,
-    inside: float = 0.8,
-    background: float = 1e-5,
-    least: float = 0.95,
-    counted: float = 0.2,
 ) -> tuple[int, float]:
     """Return which proposal fits a peak response map best [1]_, and how well.
 
@@ -333,11 +336,6 @@ def choose_by_peak(
     proposals : ndarray of bool, shape (N, H, W)
     density : ndarray of float, shape (h, w), optional
         Objects of the class in each place, 1 in all for each.
-    inside, background, counted : float
-        Weights of the response inside, of each pixel on the background, and of what is missed or
-        too much of one object; as published.
-    least : float
-        Background has less than this share of the mean response above the smallest; as published.
 
     Returns
     -------
@@ -355,7 +353,7 @@ def choose_by_peak(
     peak = np.asarray(peak, np.float64)
     peak = peak / max(float(peak.sum()), 1e-12)
     above = class_response - class_response.min()
-    empty = above < least * above.mean()
+    empty = above < _BACKGROUND * above.mean()
     square = np.ones((5, 5), bool)
     best, chosen = -np.inf, -1
     for i, mask in enumerate(proposals):
@@ -364,13 +362,13 @@ def choose_by_peak(
             continue
         inner = ndimage.binary_erosion(mask, square, border_value=1)
         edge = ndimage.binary_dilation(mask, square) & ~inner
-        score = inside * peak[mask].sum() + peak[edge].sum()
-        score -= background * np.count_nonzero(empty & mask)
+        score = _INSIDE * peak[mask].sum() + peak[edge].sum()
+        score -= _ON_BACKGROUND * np.count_nonzero(empty & mask)
         if density is not None:
-            score -= counted * abs(1 - density[on_grid(mask, density.shape)].sum())
+            score -= _MISCOUNTED * abs(1 - density[on_grid(mask, density.shape)].sum())
         if score > best:
             best, chosen = float(score), i
-    return chosen, best / (inside + 1)
+    return chosen, best / (_INSIDE + 1)
 
 
 def on_grid(mask: BoolArray, shape: tuple[int, ...]) -> BoolArray:
@@ -504,19 +502,15 @@ def from_distance(
     return labels
 
 
-def from_centre_and_edge(
-    maps: FloatArray, *, threshold: float = 0.5, smooth_px: float = 1.6, min_px: int = 1
-) -> Labels:
+def from_centre_and_edge(maps: FloatArray, *, smooth_px: float = 1.6, min_px: int = 1) -> Labels:
     """Return objects of distances to their middles and edges, as micro-sam [1]_ has them.
 
     Parameters
     ----------
     maps : ndarray of float32, shape (3, H, W)
         Probability of an object; distance to its middle, 0 there; and 1 less the distance to its
-        edge.
-    threshold : float
-        Of the first, above which a pixel is an object's, and of the others, below which it is a
-        seed.
+        edge. A pixel is an object's where the first is above 0.5, and a seed where the others are
+        below 0.5 as well.
     smooth_px : float
         Standard deviation by which the distances are smoothed.
     min_px : int
@@ -534,9 +528,9 @@ def from_centre_and_edge(
         return np.asarray(ndimage.gaussian_filter(values, sigma, mode="mirror", truncate=3.0))
 
     # the first is smoothed by 1 pixel, the authors' number against checkerboards
-    inside = smooth(maps[0], 1.0) > threshold
+    inside = smooth(maps[0], 1.0) > 0.5
     centre, edge = smooth(maps[1], smooth_px), smooth(maps[2], smooth_px)
-    seeds, _ = ndimage.label((centre < threshold) & (edge < threshold) & inside, np.ones((3, 3)))
+    seeds, _ = ndimage.label((centre < 0.5) & (edge < 0.5) & inside, np.ones((3, 3)))
     labels = np.asarray(
         watershed(edge, seeds, mask=inside),  # type: ignore[no-untyped-call]
         np.int32,
@@ -546,9 +540,7 @@ def from_centre_and_edge(
     return labels
 
 
-def follow_flows(
-    flows: FloatArray, inside: BoolArray, *, steps: int = 200, min_px: int = 15
-) -> Labels:
+def follow_flows(flows: FloatArray, inside: BoolArray, *, min_px: int = 15) -> Labels:
     """Return objects whose pixels flow to one place, as Cellpose's [1]_.
 
     Parameters
@@ -556,8 +548,6 @@ def follow_flows(
     flows : ndarray of float, shape (2, H, W)
         Along rows and columns, of length 1 inside objects.
     inside : ndarray of bool, shape (H, W)
-    steps : int
-        Of one pixel; published code takes 200.
     min_px : int
         Smaller objects are left out; 15 as in the published code.
 
@@ -573,7 +563,8 @@ def follow_flows(
     at = np.stack(np.nonzero(inside)).astype(np.float64)
     # pixels outside do not move, so nothing flows out of an object
     field = np.asarray(flows * inside, np.float64)
-    for _ in range(steps):
+    # steps of one pixel; published code takes 200
+    for _ in range(200):
         moved = [ndimage.map_coordinates(one, at, order=1, mode="nearest") for one in field]
         at = np.clip(at + np.stack(moved), 0, most)
     ends = np.rint(at).astype(np.int64)

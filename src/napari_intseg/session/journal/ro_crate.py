@@ -144,11 +144,6 @@ def write_bundle(
     return folder
 
 
-def is_bundle(path: Path) -> bool:
-    """Whether a path is a folder with the metadata of a bundle."""
-    return path.is_dir() and (path / METADATA).is_file()
-
-
 def read_bundle(folder: Path) -> Bundle:
     """Read a bundle and check that its files are those that were put into it.
 

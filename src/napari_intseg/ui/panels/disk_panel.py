@@ -511,7 +511,7 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e9:g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def _shortened(folder: Path, most: int = 36) -> str:
+def _shortened(folder: Path) -> str:
     # the end of a path tells more than its beginning. 36 letters fit into the panel; not tuned
     text = str(folder)
-    return text if len(text) <= most else f"… {text[-most:]}"
+    return text if len(text) <= 36 else f"… {text[-36:]}"

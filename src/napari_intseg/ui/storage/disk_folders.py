@@ -22,7 +22,7 @@ from napari.settings import get_settings
 from numpy.typing import DTypeLike
 from platformdirs import user_data_path
 
-from napari_intseg.core.segmenter import Array
+from napari_intseg.core.segmenter import Array, BoolArray
 from napari_intseg.errors import FileError
 from napari_intseg.io.hooks import KEY
 from napari_intseg.io.source import Source
@@ -305,17 +305,17 @@ def is_large(shape: tuple[int, ...], dtype: DTypeLike) -> bool:
     return int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize > LARGE_BYTES
 
 
-def marks(shape: tuple[int, ...], dtype: DTypeLike = bool) -> Array:
-    """Return zeros that can be indexed in any way: in memory, or in a sparse file beyond 4 GB.
+def marks(shape: tuple[int, ...]) -> BoolArray:
+    """Return an array of False: in memory, or in a sparse file beyond 4 GB.
 
     The file is temporary: it is gone with the array.
     """
-    if not is_large(shape, dtype):
-        return np.zeros(shape, dtype)
+    if not is_large(shape, bool):
+        return np.zeros(shape, bool)
     with tempfile.TemporaryFile(prefix="napari-intseg-") as file:
         # the map stays valid after its file has been closed and has
         # lost its name; it takes room only where something is written
-        return np.memmap(file, np.dtype(dtype), "w+", shape=shape)
+        return np.memmap(file, np.dtype(bool), "w+", shape=shape)
 
 
 @dataclass(slots=True)
