@@ -273,7 +273,7 @@ def block_at(corner: Corner, shape: tuple[int, ...]) -> Block:
 
 
 def box_of(mask: NDArray[np.bool_]) -> Block | None:
-    """Return the smallest box that holds a 3-D mask; None if it is empty."""
+    """Return the smallest box that holds a mask (D, H, W); None if it is empty."""
     found = []
     for axis in range(3):
         along = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))

@@ -435,7 +435,14 @@ def _next_click(
 
 
 def planes_by_error(mask: BoolArray, truth: Truth) -> list[int]:
-    """Return the planes of axis 0 that hold errors, those with the most wrong pixels first."""
+    """Return the planes of axis 0 that hold errors, those with the most wrong pixels first.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (D, H, W)
+    truth : ndarray of uint8, shape (D, H, W)
+        1 is the object, 0 is not; other values do not count.
+    """
     wrong = ((truth == 1) & ~mask) | ((truth == 0) & mask)
     counts = wrong.sum(axis=(1, 2))
     # of equally wrong planes the first, on every machine
@@ -443,7 +450,10 @@ def planes_by_error(mask: BoolArray, truth: Truth) -> list[int]:
 
 
 def planes_by_region(mask: BoolArray, truth: Truth) -> list[int]:
-    """Return the planes of axis 0 that hold errors, that with the largest connected one first."""
+    """Return the planes of axis 0 that hold errors, that with the largest connected one first.
+
+    Parameters are those of `planes_by_error`.
+    """
     wrong = ((truth == 1) & ~mask) | ((truth == 0) & mask)
     held = np.flatnonzero(wrong.any(axis=(1, 2)))
     sizes = {int(i): _largest_region(wrong[i]) for i in held}

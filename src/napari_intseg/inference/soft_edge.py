@@ -74,7 +74,7 @@ def cut_out(image: FloatArray, mask: BoolArray, *, soft_px: float = 0.0) -> Floa
 
 
 def trimap(mask: BoolArray, soft_px: float) -> FloatArray:
-    """Return 1 surely inside, 0 surely outside and 0.5 within a distance of the outline."""
+    """Return 1 surely inside a mask (H, W), 0 surely outside and 0.5 near the outline."""
     if mask.all() or not mask.any():
         return mask.astype(np.float32)
     inside, outside = distance_transform_edt(mask), distance_transform_edt(~mask)

@@ -507,7 +507,7 @@ class Session:
 
     @recorded
     def paint(self, strokes: Mapping[Plane, BoolArray], label: int) -> Change:
-        """Paint or erase pixels by hand, see `Painter.paint`; models' answers leave them alone."""
+        """Paint or erase masks (H, W) on planes by hand, see `Painter.paint`; models leave them."""
         return self._painter.paint(strokes, label)
 
     @recorded
@@ -624,7 +624,7 @@ class Session:
         title: str = TITLE,
         token: str | None = None,
     ) -> Change:
-        """Begin an object with masks, as one entry; see `Predictor.begin`."""
+        """Begin an object with masks (H, W) of planes, as one entry; see `Predictor.begin`."""
         return self.predictor.begin(label, masks, title, token)
 
     def find_alike(

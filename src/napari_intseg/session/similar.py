@@ -248,12 +248,22 @@ class ObjectLooks:
 
     @classmethod
     def of(cls, image: FloatArray, labels: NDArray[np.integer], window: Window) -> "ObjectLooks":
-        """Return what the labelled objects of a window look like."""
+        """Return what the labelled objects of a window look like.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (h, w, C)
+            The window as the model sees it.
+        labels : ndarray of int, shape (h, w)
+            0 is the background.
+        window : Window
+            Where it lies on the slice.
+        """
         size = Size.of(labels)
         return cls(image, window, size, Contrast.of(image, labels, size.diameter_px))
 
     def stands_out(self, found: BoolArray, known: NDArray[np.integer]) -> bool:
-        """Whether a mask stands out from its surroundings as the known objects do."""
+        """Whether a mask stands out from its surroundings as the known objects do; both (H, W)."""
         inside = found[self.window]
         box = bounding_box(inside)
         if box is None:

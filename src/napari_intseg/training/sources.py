@@ -115,7 +115,17 @@ class PictureSource:
 def make_picture(
     name: str, image: Array, labels: NDArray[np.int32], *, group: str | None = None
 ) -> Picture | None:
-    """Return a picture, or None when no object is large enough."""
+    """Return a picture, or None when no object has `MIN_AREA_PX` pixels.
+
+    Parameters
+    ----------
+    name : str
+    image : ndarray of uint8, shape (H, W) or (H, W, 3)
+    labels : ndarray of int32, shape (H, W)
+        Objects from 1 on, 0 the background; `IGNORED_LABEL`.
+    group : str, optional
+        Pictures of one group are held out together; `name` by default.
+    """
     values, counts = np.unique(labels, return_counts=True)
     large = (values > 0) & (counts >= MIN_AREA_PX)
     if not large.any():

@@ -113,7 +113,10 @@ def draw_sensor(rng: Generator) -> Sensor:
 
 
 def stretch(image: FloatArray, rng: Generator) -> Array:
-    """Return a view whose values cover [0, 1] but for a few percent, as viewers show 16 bits."""
+    """Return a view (H, W) or (H, W, 3) whose values cover [0, 1] but for a few percent.
+
+    So viewers show 16 bits.
+    """
     low, high = rng.uniform(0, 3), 100 - rng.uniform(0, 2)
     # a quarter of the pixels tells percentiles well enough
     a, b = np.percentile(image[::2, ::2], (low, high))
@@ -390,22 +393,32 @@ VERTICES = 40
 _WAVES, _BENT = (2, 3, 5), 0.08
 
 
-def even_ring(mask: BoolArray, count: int = VERTICES) -> NDArray[np.float64] | None:
-    """Return the largest outline of a mask as vertices at equal distances, (count, 2).
+def even_ring(mask: BoolArray) -> NDArray[np.float64] | None:
+    """Return the largest outline of a mask (H, W) as `VERTICES` vertices, (V, 2).
 
-    Rows and columns in pixels; None where it has fewer points than half as many.
+    Rows and columns in pixels, at equal distances; None where it has fewer points than half as
+    many.
     """
     found = outline(mask, 0.0)
-    if not found or len(found[0].points) < count // 2:
+    if not found or len(found[0].points) < VERTICES // 2:
         return None
     closed = np.vstack([found[0].points, found[0].points[:1]])
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
-    at = np.linspace(0, along[-1], count, endpoint=False)
+    at = np.linspace(0, along[-1], VERTICES, endpoint=False)
     return np.stack([np.interp(at, along, closed[:, axis]) for axis in (0, 1)], 1)
 
 
 def bent_ring(ring: NDArray[np.float64], size: float, rng: Generator) -> NDArray[np.float64]:
-    """Return an outline that is off by slow waves along its normals, as a model's answer is."""
+    """Return an outline that is off by slow waves along its normals, as a model's answer is.
+
+    Parameters
+    ----------
+    ring : ndarray of float64, shape (V, 2)
+        Rows and columns of vertices, in pixels.
+    size : float
+        Square root of the object's area, in pixels; it is off by a few hundredths of that.
+    rng : Generator
+    """
     along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
     normal = np.stack([-along[:, 1], along[:, 0]], 1)
     normal /= np.maximum(np.hypot(*normal.T), 1e-9)[:, None]

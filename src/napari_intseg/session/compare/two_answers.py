@@ -121,9 +121,18 @@ def overlap(a: BoolArray, b: BoolArray) -> Overlap:
 
 
 def agreement(a: Array, b: Array) -> Agreement:
-    """Return `BOTH`, `ONLY_A`, `ONLY_B` or 0 for each pixel, uint8; see `overlap`.
+    """Return `BOTH`, `ONLY_A`, `ONLY_B` or 0 for each pixel, uint8 of their shape.
 
-    Labels agree where they are of the same object; where they are of two, `ONLY_A` is told.
+    Parameters
+    ----------
+    a, b : ndarray of bool or int, shape (H, W)
+        Masks, or labels on one grid. Labels agree where they are of the same object; where they
+        are of two, `ONLY_A` is told.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ.
     """
     _check_grids(a, b)
     out = np.zeros(np.shape(a), np.uint8)
@@ -226,8 +235,10 @@ def curve(
     ----------
     courses : pair of mapping of int to SliceAnswer
         Answers by number of clicks; see `Session.course`.
-    thresholds, truth
-        See `curve_point`.
+    thresholds : (float, float)
+        Of the two models, see `Traits.threshold`.
+    truth : ndarray of bool, shape (H, W), optional
+        What the plane really holds.
     """
     one, other = courses
     return tuple(
