@@ -306,9 +306,9 @@ def count(name: str) -> dict[str, Any]:
                 queries = [Query(one, prompts, prev) for one in seen]
                 found |= counted("batch", lambda: model.predict_batch(queries))
             if hasattr(model, "follow"):
-                planes = model.follow(lambda _: image, range(1, 9), masks={0: truth > 0})
+                planes = model.follow(lambda _: image, range(1, 5), masks={0: truth > 0})
                 next(planes)
-                found |= counted("followed", lambda: [next(planes) for _ in range(4)])
+                found |= counted("followed", lambda: [next(planes) for _ in range(2)])
             if hasattr(model, "prepare_batch"):
                 images = [image] * (BATCH if several else 2)
                 found |= counted("prepare_batch", lambda: model.prepare_batch(images))

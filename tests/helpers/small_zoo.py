@@ -28,6 +28,9 @@ from napari_intseg.models.weights.locate import FOLDERS_VARIABLE
 SIDE_PX = 128
 """Of the square that a network with a fixed input sees, in place of 450 to 1024."""
 
+SAM_GRID = 16
+"""Side of the embedding that a SAM answers from, in place of 64."""
+
 RITM_HRNET = {
     "width": 8, "ocr_width": 8, "small": True, "use_leaky_relu": True, "use_rgb_conv": False,
     "use_disks": True, "norm_radius": 5,
@@ -197,7 +200,8 @@ def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
     for size in ("vit-b", "vit-l", "vit-h"):
         patch.setitem(sam.SIZES, size, SAM_SIZE)
     # the ways of SAM to do with less memory: its encoder sees a smaller square
-    patch.setattr(mask_decoder, "SIDE_PX", 256)
+    patch.setattr(mask_decoder, "SIDE_PX", 16 * SAM_GRID)
+    _patch_grid(patch)
     patch.setattr(efficient_sam, "SmallViT", partial(efficient_sam.SmallViT, depth=2))
     for size, told in dict(sam2.SIZES).items():
         small = {**told, "width": 16 * told.get("heads", 1), "blocks": [1, 1, 2, 1], "whole": [3]}
@@ -209,3 +213,23 @@ def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
         return wanted[-1]
 
     patch.setattr(sys.modules["napari_intseg.models.sam.sam"], "check_size", check_size)
+
+
+def _patch_grid(patch: pytest.MonkeyPatch) -> None:
+    """Let SAM's decoders, which are as published, answer from fewer places: they cost most."""
+    from napari_intseg.models.sam import mask_decoder, sam2, square_frame
+
+    patch.setattr(mask_decoder.to_grid, "__defaults__", (SAM_GRID,))
+    for module in (mask_decoder, sam2):
+        patch.setattr(module, "GRID", SAM_GRID)
+    for module in (square_frame, sam2):
+        patch.setattr(module, "LOW_PX", 4 * SAM_GRID)
+    # of a mask that is remembered; clicks are measured in the published square as ever
+    patch.setattr(sam2, "SIDE_PX", 16 * SAM_GRID)
+    prompts: dict[str, Any] = {"patch_size": square_frame.SIDE_PX // SAM_GRID}
+    made = partial(mask_decoder.SamPromptEncoderConfig, **prompts)
+    patch.setattr(mask_decoder, "SamPromptEncoderConfig", made)
+    memory = {"memory_attention_rope_feat_sizes": [SAM_GRID, SAM_GRID]}
+    for name in ("Sam2VideoConfig", "EdgeTamVideoConfig"):
+        made = partial(getattr(sam2, name), prompt_encoder_config=prompts, **memory)
+        patch.setattr(sam2, name, made)

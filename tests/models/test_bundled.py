@@ -30,7 +30,6 @@ from napari_intseg.models.nets.click_pyramid import (
 )
 from napari_intseg.models.networks import NETWORKS
 from napari_intseg.models.weights.store import ARCHITECTURE, find_own, read_metadata
-from napari_intseg.testing import SegmenterContract
 
 
 def random_net(seed=0):
@@ -41,11 +40,6 @@ def random_net(seed=0):
             torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
     return net.eval()
-
-
-class TestBundledContract(SegmenterContract):
-    def make(self):
-        return Bundled(read_traits("random", {}), random_net(), device="cpu")
 
 
 @pytest.fixture(scope="module")

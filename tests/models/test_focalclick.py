@@ -23,7 +23,7 @@ from napari_intseg.models.focalclick import (
 from napari_intseg.models.net_model import OnDevice
 from napari_intseg.models.nets.focal_click import FocalHRNet, roi_align
 from napari_intseg.models.registry import MODELS, load_model
-from napari_intseg.testing import SegmenterContract, phantom_image
+from napari_intseg.testing import phantom_image
 
 HRNET = {
     "class": "isegm.model.is_hrnet_model.HRNetModel",
@@ -247,15 +247,6 @@ def test_licences_that_bind_are_told():
     for name, spec in MODELS.items():
         if spec.family == "focalclick":
             assert ("NVIDIA" in spec.licence and "only" in spec.note) == ("segformer" in name)
-
-
-class TestFocalClickHRNet(SegmenterContract):
-    @pytest.fixture(autouse=True)
-    def _file(self, checkpoint):
-        self.path = checkpoint
-
-    def make(self):
-        return load_model("focalclick-hrnet18s-s2", weights=self.path, device="cpu")
 
 
 @pytest.fixture(scope="module")

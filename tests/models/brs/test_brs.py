@@ -17,7 +17,6 @@ from napari_intseg.models.nets.click_maps import NO_TAPS, ClickMaps, Taps, tap
 from napari_intseg.models.nets.click_net import ClickInput, DeepLabClicks
 from napari_intseg.models.registry import MODELS, load_model
 from napari_intseg.models.ritm import Ritm, pack_clicks
-from napari_intseg.testing import SegmenterContract
 
 CPU = torch.device("cpu")
 
@@ -251,14 +250,3 @@ def test_registered_names_take_the_same_prompts(hrnet: Brs) -> None:
     refined = [name for name in names if name.startswith("ritm-")]
     assert len(refined) == 3
     assert all(MODELS[name].prompts == hrnet.traits.prompts for name in refined)
-
-
-class TestRefinedRitm(SegmenterContract):
-    shape = (48, 64)
-
-    @pytest.fixture(autouse=True)
-    def _with(self, hrnet: Brs) -> None:
-        self.model = hrnet
-
-    def make(self) -> Any:
-        return self.model

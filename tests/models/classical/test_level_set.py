@@ -5,11 +5,7 @@ import numpy as np
 from napari_intseg.core.prompts import Click, Prompts
 from napari_intseg.core.segmenter import Query
 from napari_intseg.models.registry import load_model
-from napari_intseg.testing import SegmenterContract, phantom_image, prompts_for
-
-
-class TestLevelSet(SegmenterContract):
-    model_name = "level-set"
+from napari_intseg.testing import phantom_image, prompts_for
 
 
 def ask(image, truth, prompts=None):

@@ -14,11 +14,6 @@ from napari_intseg.inference.patch import Patch
 from napari_intseg.inference.predict import Options, SliceAnswer, predict_slice
 from napari_intseg.models.classical import random_walker
 from napari_intseg.models.registry import load_model
-from napari_intseg.testing import SegmenterContract
-
-
-class TestRandomWalkerContract(SegmenterContract):
-    model_name = "random-walker"
 
 
 def disc(shape: tuple[int, int], row: float, col: float, radius: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from napari_intseg.models import ritm
 from napari_intseg.models.nets.simple_click import SimpleClickNet
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import STAND_INS, _vit_sizes, load_simpleclick
-from napari_intseg.testing import SegmenterContract, raw_logits
+from napari_intseg.testing import raw_logits
 from reference_weights import reference_state_dict
 
 TINY = {
@@ -136,14 +136,3 @@ def test_logits_equal_the_reference(shared, tmp_path, size, monkeypatch):
     expected = given["logits"]
     allowed = 1e-4 * max(1.0, expected.std()) + 1e-4 * np.abs(expected)
     assert (np.abs(logits - expected) <= allowed).all()
-
-
-class TestSimpleClick(SegmenterContract):
-    shape = (448, 448)
-
-    @pytest.fixture(autouse=True)
-    def _file(self, tmp_path):
-        self.path = save_as_published(tmp_path, TINY, tiny_net().state_dict())
-
-    def make(self):
-        return load_model("simpleclick-vit-b", weights=self.path, device="cpu")
