@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -15,14 +16,23 @@ from napari_intseg.session.journal.file import image_signature
 from napari_intseg.testing import phantom_volume
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A volume, labels from clicks in it, and their journal."""
+    folder = tmp_path_factory.mktemp("made")
     volume, _ = phantom_volume()
-    write_array(tmp_path / "scan.nrrd", volume.data, volume)
-    words = ["segment", str(tmp_path / "scan.nrrd"), "-o", str(tmp_path / "labels.nrrd"), "--quiet"]
+    write_array(folder / "scan.nrrd", volume.data, volume)
     clicks = ["--click", "8,24,20@1", "--click", "8,24,44@2", "--model", "random-walker"]
-    assert main([*words, *clicks]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # so that the journal names no place that is left
+        assert main(["segment", "scan.nrrd", "-o", "labels.nrrd", "--quiet", *clicks]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """A copy of what was made, to work in."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
