@@ -298,3 +298,39 @@ def test_other_pictures_of_a_file_are_told(tmp_path):
     first.save(tmp_path / "i.png", save_all=True, append_images=[second])
     with pytest.warns(FileWarning, match="it holds 2 pictures, of which the first is read"):
         np.testing.assert_array_equal(read_volume(tmp_path / "i.png").data, LABELS)
+
+
+# 10,000 dots a centimetre are 1 µm; a metre of PNG and BMP holds a million of them
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize(
+    ("dots", "size_um", "told"),
+    [
+        ((25400, 12700), (2.0, 1.0), None),
+        ((25400, 600), None, "tells 25400 dots an inch, the size of a print"),
+        ((1200, 1200), None, "tells 1200 dots an inch, the size of a print"),
+        ((300, 300), None, None),
+        ((72, 72), None, None),
+    ],
+)
+def test_a_picture_has_the_size_that_somebody_measured(tmp_path, suffix, dots, size_um, told):
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(np.zeros((8, 9), np.uint8)).save(path, dpi=dots)
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        volume = read_volume(path)
+    assert [told in str(one.message) for one in remarks] == ([True] if told else [])
+    wanted = (1.0, 1.0) if size_um is None else tuple(um / 1e3 for um in size_um)
+    np.testing.assert_allclose(volume.spacing[-2:], wanted, rtol=1e-4)
+    assert volume.source.unit == ("pixel" if size_um is None else "µm")
+
+
+def test_labels_of_such_a_picture_tell_its_size_again(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((8, 9), np.uint8)).save(path, dpi=(25400, 12700))
+    volume = read_volume(path)
+    labels = np.arange(72, dtype=np.uint8).reshape(8, 9)
+    for name in ("b.png", "b.tif"):
+        write_labels(tmp_path / name, labels, volume)
+        again = read_volume(tmp_path / name)
+        np.testing.assert_allclose(again.spacing, volume.spacing, rtol=1e-5)
+        assert again.source.unit == "µm"

@@ -354,6 +354,27 @@ def check_values(told: Any, most: int, *, ours: bool = False, any_number: bool =
     raise _nested()
 
 
+def check_numbers(told: Any, most: int) -> None:
+    """Ask for whole numbers that are no larger than `most`: sizes of what a file describes.
+
+    Parameters
+    ----------
+    told : object
+        As `check_values` lets it pass.
+    most : int
+
+    Raises
+    ------
+    ValueError
+        If one is larger, or smaller than ``-most``.
+    """
+    if isinstance(told, int) and abs(told) > most:
+        raise ValueError(f"the number {told} is larger than {most}")
+    inner = told.values() if isinstance(told, dict) else told if isinstance(told, list) else ()
+    for one in inner:
+        check_numbers(one, most)
+
+
 def _check_value(one: Any, ours: bool, any_number: bool) -> None:
     if isinstance(one, str):
         # fails where half of a surrogate pair stands alone; an error of kind ValueError

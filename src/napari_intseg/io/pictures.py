@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_intseg.core.affine import from_spacing
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError
 from napari_intseg.io.dicom.pixels import jpeg_shape
@@ -20,6 +21,7 @@ from napari_intseg.io.file_checks import DEFLATE_RATIO, check_regular, check_siz
 from napari_intseg.io.raster import LABELS, MARK, Raster, are_labels, in_pieces
 from napari_intseg.io.source import Source
 from napari_intseg.io.suffixes import remark
+from napari_intseg.io.units import MICROMETRE, PIXEL, picture_size
 
 _SIGNATURES = {
     "PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "BMP": b"BM", "GIF": b"GIF8",
@@ -147,28 +149,39 @@ def read_picture(path: Path, *, indices: bool = False) -> Raster:
     Warns
     -----
     FileWarning
-        If there are other pictures in the file, or it asks to be shown turned.
+        If there are other pictures in the file, it asks to be shown turned, or tells a size that
+        is not taken.
     """
     with opened_picture(path) as picture:
         is_labels = are_labels(MARK, picture.info.get(MARK))
         tell_turned(path, _orientation(picture))
         count = int(getattr(picture, "n_frames", 1))
+        size = picture_size(picture.info.get("dpi"), path)
     if count > 1:
         remark(path, f"it holds {count} pictures, of which the first is read")
     data = picture_of(path, indices=indices or is_labels)
-    source = Source(path, unit="pixel")
-    return Raster((data,), "yxs"[: data.ndim], source, is_labels=is_labels)
+    source = Source(path, unit=MICROMETRE if size else PIXEL)
+    affine = from_spacing(size) if size else None
+    return Raster((data,), "yxs"[: data.ndim], source, affine=affine, is_labels=is_labels)
 
 
-def write_png(path: Path, picture: Array, *, is_labels: bool = False) -> None:
-    """Write grey values, colours or labels, which get a mark."""
+def write_png(
+    path: Path,
+    picture: Array,
+    *,
+    is_labels: bool = False,
+    size: tuple[float, float] | None = None,
+) -> None:
+    """Write grey values, colours or labels, which get a mark; `size` is millimetres ``(y, x)``."""
     import imageio.v3 as iio
     from PIL.PngImagePlugin import PngInfo
 
     words = PngInfo()
     if is_labels:
         words.add_text(MARK, LABELS)
-    iio.imwrite(path, picture, plugin="pillow", extension=".png", pnginfo=words)
+    # PNG holds whole pixels a metre
+    told: dict[str, Any] = {} if size is None else {"dpi": (25.4 / size[1], 25.4 / size[0])}
+    iio.imwrite(path, picture, plugin="pillow", extension=".png", pnginfo=words, **told)
 
 
 ORIENTATION = 0x0112

@@ -271,6 +271,40 @@ def length(value: Any) -> float:
     return number if math.isfinite(number) else 0.0
 
 
+_INCH_MM = 25.4
+# pixels of microscopes are smaller, those of printers and scanners of paper larger: 1,270 an inch
+_MOST_UM = 20.0
+# what screens, cameras and printers write where nobody has measured anything goes up to this
+_USUAL_DOTS = 300.0
+
+
+def picture_size(dots: Any, path: Path) -> tuple[float, float] | None:
+    """Return millimetres ``(y, x)`` a pixel of a picture that tells dots an inch.
+
+    Parameters
+    ----------
+    dots : object
+        Columns and rows an inch, as Pillow tells them of PNG, JPEG and BMP; anything else counts as
+        nothing told.
+    path : Path
+        The file, for what is told.
+
+    Returns
+    -------
+    (float, float) or None
+        None where nothing is told, or the size of a print: programs state one where they know none.
+    """
+    x, y = map(length, dots) if isinstance(dots, tuple) and len(dots) == 2 else (0.0, 0.0)
+    if not x or not y:
+        return None
+    size = _INCH_MM / y, _INCH_MM / x
+    if max(size) <= _MOST_UM / _MM_UM:
+        return size
+    if max(x, y) > _USUAL_DOTS:
+        remark(path, f"it tells {x:.6g} dots an inch, the size of a print; lengths are in pixels")
+    return None
+
+
 def resolution(um: float) -> tuple[int, int]:
     """Return pixels a micrometre as TIFF writes them, as two whole numbers."""
     size = Fraction(um).limit_denominator(max(1, int(min(_LARGEST, _LARGEST / um))))

@@ -31,9 +31,10 @@ from napari_intseg.io.ome_zarr import (
 )
 from napari_intseg.io.output_files import SUFFIX, check_apart, files_of
 from napari_intseg.io.pictures import write_png
-from napari_intseg.io.source import check_perpendicular
+from napari_intseg.io.source import FileVolume, check_perpendicular
 from napari_intseg.io.suffixes import KINDS, WRITABLE, ending_of
 from napari_intseg.io.tiff import write_tiff
+from napari_intseg.io.units import MICROMETRE, MILLIMETRE
 
 # how ITK ends the name of a header's data, compressed or not
 _DATA = {".mhd": (".zraw", ".raw"), ".nhdr": (".raw.gz", ".raw")}
@@ -423,7 +424,11 @@ def _write_png(
             f"{labels.shape} up to {int(labels.max())!r}. Write .tif or .nii.gz instead, or a file "
             "for each plane with a name like labels_%03d.png."
         )
-    write_png(path, labels, is_labels=is_labels)
+    unit = like.source.unit if isinstance(like, FileVolume) else MILLIMETRE
+    # a size in millimetres would be read as that of a print
+    rows, cols = like.spacing[-2:]
+    size = (rows, cols) if unit == MICROMETRE else None
+    write_png(path, labels, is_labels=is_labels, size=size)
 
 
 def _write_npy(

@@ -2,6 +2,7 @@
 
 import warnings
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -9,7 +10,9 @@ import SimpleITK as sitk
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     BasicTextSRStorage,
+    DeflatedExplicitVRLittleEndian,
     DigitalXRayImageStorageForPresentation,
+    JPEGLSLossless,
     RLELossless,
     SegmentationStorage,
 )
@@ -226,6 +229,50 @@ def test_the_frames_before_the_end_of_a_file_that_was_cut_off_are_read(tmp_path,
         volume = read_series(series, lazy=lazy)
     np.testing.assert_array_equal(volume.data, whole.data[:4])
     np.testing.assert_allclose(volume.affine, whole.affine)
+
+
+@pytest.mark.parametrize("has_table", [False, True])
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
+def test_so_are_compressed_frames(tmp_path, dicom, syntax, has_table):
+    path = dicom.enhanced(tmp_path / "e.dcm", n=6, order=range(6))
+    whole = read_volume(path)
+    data = pydicom.dcmread(path)
+    if syntax == RLELossless:
+        data.compress(syntax)
+        frames = list(generate_frames(data.PixelData, number_of_frames=6))
+    else:
+        stored = np.frombuffer(data.PixelData, np.uint16).reshape(6, 9, 11)
+        frames = [bytes(imagecodecs.jpegls_encode(frame)) for frame in stored]
+        frames = [frame + b"\0" * (len(frame) % 2) for frame in frames]
+        data.file_meta.TransferSyntaxUID = syntax
+    data.PixelData = encapsulate(frames, has_bot=has_table)
+    data["PixelData"].is_undefined_length = True
+    data.save_as(path)
+    # within the fifth frame: behind it are the sixth, its head and the mark of the end
+    path.write_bytes(path.read_bytes()[: -len(frames[5]) - 8 - 8 - 20])
+    (series,) = list_series(path)
+    assert "'e.dcm' ends before the last 2 of its 6 frames" in str(series)
+    with pytest.warns(DicomWarning, match="before the last 2 of its 6 frames"):
+        volume = read_series(series)
+    np.testing.assert_array_equal(volume.data, whole.data[:4])
+
+
+def test_frames_of_a_deflated_file_that_was_cut_off_are_read(tmp_path, dicom):
+    path = dicom.enhanced(tmp_path / "e.dcm", n=6, order=range(6))
+    whole = read_volume(path)
+    data = pydicom.dcmread(path)
+    data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    # noise, which deflates to no less: where the file is cut its pixels are
+    data.save_as(path)
+    content = path.read_bytes()
+    for cut in range(len(content) - 4, len(content) - 600, -20):
+        path.write_bytes(content[:cut])
+        with pytest.warns(DicomWarning, match="left out: pixels cannot be decoded"):
+            volume = read_volume(path)
+        if len(volume.data) < 5:
+            break
+    assert 0 < len(volume.data) < 5
+    np.testing.assert_array_equal(volume.data, whole.data[: len(volume.data)])
 
 
 def test_a_file_of_other_rows_than_its_header_says_is_not_taken_for_one_that_was_cut_off(

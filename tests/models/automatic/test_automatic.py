@@ -575,6 +575,72 @@ class TestRefusals:
         with pytest.raises(WeightsError, match="file cannot be read: expected JSON"):
             load_automatic("upernet", tmp_path)
 
+    @pytest.mark.parametrize(
+        ("change", "match"),
+        [
+            ({"hidden_sizes": [16, 10**9, 16, 16]}, "number 1000000000 is larger"),
+            ({"depths": [1, 900_000, 1, 1]}, "asks for more than its weights hold"),
+            ({"decoder_hidden_size": 900_000}, "asks for more than its weights hold"),
+        ],
+    )
+    def test_sizes_that_the_weights_cannot_have(
+        self, folders: Any, tmp_path: Path, change: dict[str, Any], match: str
+    ) -> None:
+        folder = Path(shutil.copytree(folders("segformer"), tmp_path / "large"))
+        told = json.loads((folder / "config.json").read_text())
+        assert set(change) <= set(told)
+        (folder / "config.json").write_text(json.dumps({**told, **change}))
+        with pytest.raises(WeightsError, match=match):
+            load_automatic("segformer", folder)
+        # what counts them is gone again
+        assert load_automatic("segformer", folders("segformer"))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"size": {"height": 10**9, "width": 128}}, {"size": [128, 128]}, {"image_std": [0] * 3},
+            {"image_mean": [0.5] * 4}, {"size_divisor": 10**9}, {"resample": 77},
+        ],
+    )  # fmt: skip
+    def test_images_that_cannot_be_prepared(
+        self, folders: Any, tmp_path: Path, change: dict[str, Any]
+    ) -> None:
+        folder = Path(shutil.copytree(folders("segformer"), tmp_path / "odd"))
+        (folder / "preprocessor_config.json").write_text(json.dumps({**PREPARED, **change}))
+        with pytest.raises(WeightsError, match="does not say how to prepare images"):
+            load_automatic("segformer", folder)
+
+    def test_a_strip_of_few_pixels_stays_small(self) -> None:
+        prepare = Preparation.of({"size": {"shortest_edge": 800}})
+        assert prepare.resized((1, 4096)) == (4, 16384)
+
+    def test_the_hub_is_not_asked_for_a_backbone(
+        self, folders: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        monkeypatch.setattr("socket.socket.connect", lambda _, to: asked.append(to))
+        folder = Path(shutil.copytree(folders("upernet"), tmp_path / "elsewhere"))
+        told = json.loads((folder / "config.json").read_text())
+        told |= {"backbone_config": None, "backbone": "somebody/anything"}
+        (folder / "config.json").write_text(json.dumps(told))
+        with pytest.raises(WeightsError, match="expected a model of UPerNet"):
+            load_automatic("upernet", folder)
+        assert not asked
+
+    def test_a_tokenizer_with_code_is_not_asked_about(
+        self, folders: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def asked(_: str) -> str:
+            raise AssertionError("asked at the console")
+
+        monkeypatch.setattr("builtins.input", asked)
+        folder = Path(shutil.copytree(folders("clipseg"), tmp_path / "code"))
+        path = folder / "tokenizer_config.json"
+        code = {"auto_map": {"AutoTokenizer": ["code.Tokenizer", None]}, "tokenizer_class": "Own"}
+        path.write_text(json.dumps({**json.loads(path.read_text()), **code}))
+        # without its code
+        assert load_automatic("clipseg", folder)
+
     def test_pickled_weights_are_not_read(self, folders: Any, tmp_path: Path) -> None:
         folder = Path(shutil.copytree(folders("segformer"), tmp_path / "pickled"))
         (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

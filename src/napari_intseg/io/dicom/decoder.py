@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -340,7 +341,7 @@ if __name__ == "__main__":
     serve()
 
 
-DEFLATED = "1.2.840.10008.1.2.1.99"
+DEFLATED, RLE = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.5"
 # the transfer syntax is one of the first elements of a file
 _LOOK_BYTES = 1 << 16
 
@@ -416,6 +417,108 @@ def place_of_pixels(path: Path) -> tuple[int, int]:
     with path.open("rb") as file:
         _, _, length = read_up_to_pixels(file, ["Rows"])
         return file.tell(), length
+
+
+Span = tuple[int, int]
+"""Where bytes of a file begin, and how many there are."""
+
+_ENCAPSULATED = 0xFFFFFFFF
+# of a piece of compressed pixels (PS3.5 A.4), which has a length of 4 bytes then
+_ITEM, _ITEM_HEAD = b"\xfe\xff\x00\xe0", 8
+_PIXELS_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+# how compressed images begin: JPEG and JPEG-LS, JPEG 2000's codestream, and its boxes
+_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP")
+# a file of nothing but empty pieces is no image
+_MOST_PIECES = 1 << 20
+
+
+def frames_before_end(path: Path, *, is_rle: bool) -> list[list[Span]] | None:
+    """Return the pieces of the compressed frames that a file holds whole, if it was cut off.
+
+    Parameters
+    ----------
+    path : Path
+        Not deflated.
+    is_rle : bool
+        Whether its frames are run lengths, of which each is one piece (PS3.5 A.4.2).
+
+    Returns
+    -------
+    list of list of (int, int) or None
+        Byte and length of the pieces of each frame; None if the pixels come to their end, or it
+        cannot be told where a frame begins.
+    """
+    with path.open("rb") as file:
+        data, _, told = read_up_to_pixels(file, ["ExtendedOffsetTable"])
+        pieces = _pieces_before_end(file, path.stat().st_size) if told == _ENCAPSULATED else []
+        if not pieces:
+            return None
+        # the first piece is a table of where frames begin, counted from behind it, or empty
+        start, length = pieces.pop(0)
+        file.seek(start)
+        offsets = np.frombuffer(file.read(length // 4 * 4), "<u4").tolist()
+        longer = data.get("ExtendedOffsetTable") or b""
+        offsets = offsets or np.frombuffer(longer[: len(longer) // 8 * 8], "<u8").tolist()
+        begins = {start + length + offset for offset in offsets}
+
+        def is_first(head_at: int) -> bool:
+            file.seek(head_at + _ITEM_HEAD)
+            return head_at in begins if begins else is_rle or file.read(8).startswith(_STARTS)
+
+        frames: list[list[Span]] = []
+        for piece in pieces:
+            if is_first(piece[0] - _ITEM_HEAD):
+                frames.append([piece])
+            elif not frames:
+                return None
+            else:
+                frames[-1].append(piece)
+        # what was cut off is the last frame's, unless it begins another one
+        at = pieces[-1][0] + pieces[-1][1] if pieces else path.stat().st_size
+        if frames and at + _ITEM_HEAD < path.stat().st_size and not is_first(at):
+            frames.pop()
+    return frames
+
+
+def _pieces_before_end(file: BinaryIO, size: int) -> list[Span]:
+    """Return the whole pieces from here on in a file that was cut off; none if it was not."""
+    at, pieces = file.tell(), list[Span]()
+    file.seek(max(size - _ITEM_HEAD, 0))
+    if file.read() == _PIXELS_END:
+        return []
+    while at + _ITEM_HEAD <= size and len(pieces) < _MOST_PIECES:
+        file.seek(at)
+        head = file.read(_ITEM_HEAD)
+        # the mark of the end, or a damaged file
+        if head[:4] != _ITEM:
+            return []
+        length = int.from_bytes(head[4:], "little")
+        if at + _ITEM_HEAD + length > size:
+            break
+        pieces.append((at + _ITEM_HEAD, length))
+        at += _ITEM_HEAD + length
+    return pieces
+
+
+@contextmanager
+def opened_data_set(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for `read_up_to_pixels`; of a deflated one what its header asks for is unpacked.
+
+    Raises
+    ------
+    ValueError
+        As for `read_data_set`.
+    """
+    from pydicom import filereader
+
+    with path.open("rb") as file:
+        if not _is_deflated(path):
+            yield file
+            return
+        limit = _HEADER_BYTES + _pixel_bytes(_inflated(path, None, _HEADER_BYTES, pixels=False))
+        filereader.read_preamble(file, True)
+        filereader._read_file_meta_info(file)
+        yield io.BytesIO(_unpacked(file, limit, whole=True))
 
 
 def _is_deflated(path: Path) -> bool:

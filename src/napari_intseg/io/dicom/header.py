@@ -14,10 +14,13 @@ import numpy as np
 
 from napari_intseg.core.affine import FloatMatrix
 from napari_intseg.io.dicom.decoder import (
+    DEFLATED,
+    RLE,
     RealWindow,
     ValueTable,
     Vector,
     find,
+    frames_before_end,
     numbers,
     place_of_pixels,
     read_data_set,
@@ -407,6 +410,10 @@ def _bits_below(data: Any) -> int:
 
 def _missing_frames(data: Any, syntax: str, shape: tuple[int, int], count: int, path: Path) -> int:
     """Return how many frames a file that was cut off has lost; refuse other lengths that lie."""
+    if count > 1 and syntax not in _PLAIN and syntax != DEFLATED:
+        frames = frames_before_end(path, is_rle=syntax == RLE)
+        if frames and len(frames) < count:
+            return count - len(frames)
     # of a compressed frame only the smallest size is known before it is decoded
     bits = 8 * _FRAGMENT_BYTES
     if syntax in _PLAIN:

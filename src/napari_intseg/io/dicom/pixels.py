@@ -14,7 +14,15 @@ import numpy as np
 
 from napari_intseg.core.segmenter import Array
 from napari_intseg.errors import FileError, MissingExtraError
-from napari_intseg.io.dicom.decoder import DecoderProcess, read_data_set, read_up_to_pixels
+from napari_intseg.io.dicom.decoder import (
+    DEFLATED,
+    RLE,
+    DecoderProcess,
+    frames_before_end,
+    opened_data_set,
+    read_data_set,
+    read_up_to_pixels,
+)
 from napari_intseg.io.dicom.header import DicomFrame, Header, quiet
 
 # modalities whose values mean something by themselves, so that they are never inverted
@@ -171,7 +179,7 @@ def cut_frame(header: Header, number: int, tags: Sequence[str]) -> Any:
     Parameters
     ----------
     header : Header
-        Of a file of several frames of 8 or 16 bits, not deflated as a whole.
+        Of a file of several frames of 8 or 16 bits.
     number : int
         From 0.
     tags : sequence of str
@@ -185,7 +193,7 @@ def cut_frame(header: Header, number: int, tags: Sequence[str]) -> Any:
     from pydicom.encaps import encapsulate
     from pydicom.uid import UID
 
-    with header.file.open("rb") as file:
+    with opened_data_set(header.file) as file:
         data, kind, _ = read_up_to_pixels(file, tags)
         if UID(header.syntax).is_compressed:
             data.PixelData = encapsulate([_fragments(data, file, header, number)])
@@ -200,6 +208,14 @@ def cut_frame(header: Header, number: int, tags: Sequence[str]) -> Any:
 def _fragments(data: Any, file: BinaryIO, header: Header, number: int) -> bytes:
     from pydicom.encaps import get_frame
 
+    # pydicom reads no further than to where it was cut off, and then nothing
+    whole = frames_before_end(header.file, is_rle=header.syntax == RLE)
+    if whole is not None:
+        pieces = []
+        for start, length in whole[number]:
+            file.seek(start)
+            pieces.append(file.read(length))
+        return b"".join(pieces)
     tables = [data.get(f"ExtendedOffsetTable{what}") for what in ("", "Lengths")]
     offsets = (tables[0], tables[1]) if all(tables) else None
     found: bytes = get_frame(file, number, number_of_frames=header.frames, extended_offsets=offsets)
@@ -224,7 +240,6 @@ _LARGE_BYTES, _RATIO = 1 << 28, 5_000
 # an even length asks for; more is another image's
 _SPARE = 0.01
 _SPARE_BYTES = 2
-_RLE = "1.2.840.10008.1.2.5"
 _JPEG = "1.2.840.10008.1.2.4."
 _J2K_SIZE = b"\xff\x4f\xff\x51"
 _TOO_LONG = re.compile(r"RLE segment .* (\d+) vs\. (\d+) bytes")
@@ -248,7 +263,7 @@ def check_size(data: Any, header: Header) -> None:
         raise ValueError("no pixels")
     if wanted > _LARGE_BYTES and wanted > _RATIO * held:
         raise ValueError(f"{held} bytes for {wanted}")
-    if header.syntax == _RLE or header.syntax.startswith(_JPEG):
+    if header.syntax == RLE or header.syntax.startswith(_JPEG):
         _check_codestream(pixels, header)
     elif held and not header.photometric.endswith("_422"):
         _check_spare(held, wanted)
@@ -279,7 +294,7 @@ def _check_codestream(pixels: bytes, header: Header) -> None:
 
     first = next(generate_frames(pixels, number_of_frames=header.frames))
     found = jpeg_shape(first) or _j2k_shape(first)
-    if header.syntax != _RLE and found is not None and found != header.shape:
+    if header.syntax != RLE and found is not None and found != header.shape:
         raise ValueError(f"compressed image of {found[0]}x{found[1]}")
 
 
@@ -460,7 +475,8 @@ def _images(
             if errors is None:
                 raise
             # one by one only where each says where it ends: others would be read from a wrong place
-            if header.frames == 1 or not _has_all_frames(header):
+            one_by_one = header.syntax == DEFLATED or _has_all_frames(header)
+            if header.frames == 1 or not one_by_one:
                 errors.update(dict.fromkeys(numbers, err))
                 return {}
     found = {}
@@ -476,7 +492,7 @@ def _images(
 
 def _has_all_frames(header: Header) -> bool:
     """Whether a file holds as many frames as it says, each compressed on its own."""
-    if not (is_for_decoder(header) or header.syntax == _RLE):
+    if not (is_for_decoder(header) or header.syntax == RLE):
         return False
     try:
         cut_frame(header, header.frames - 1, _IMAGE_TAGS)

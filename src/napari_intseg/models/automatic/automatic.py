@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_intseg.core.prompts import Box, Prompts
 from napari_intseg.core.segmenter import BoolArray, FloatArray, Query, Segmenter, sigmoid
-from napari_intseg.errors import PromptError
+from napari_intseg.errors import PromptError, WeightsError
 from napari_intseg.models.automatic.hub_models import (
     SQUARE,
     Family,
@@ -549,7 +549,13 @@ def _preparation(family: Family, config: Any, folder: Path) -> Preparation:
         told["size"] = {"height": side, "width": side}
     if family.gives == "clips":
         told["size_divisor"] = _CLIP_SIDES
-    return Preparation.of(told)
+    try:
+        return Preparation.of(told)
+    except (ValueError, TypeError, AttributeError, OverflowError) as err:
+        raise WeightsError(
+            f"folder does not say how to prepare images: expected sizes and colours that can be, "
+            f"got {err} in {str(folder)!r}. Fetch the whole repository again."
+        ) from err
 
 
 def _task_of(config: Any, folder: Path) -> Tensor:

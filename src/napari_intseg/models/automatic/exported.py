@@ -17,6 +17,7 @@ from napari_intseg.core.segmenter import Array, FloatArray, Segmenter
 from napari_intseg.errors import DeviceError, MissingExtraError, WeightsError
 from napari_intseg.models.automatic.exported_files import (
     EXAMPLE,
+    MOST_SIDE,
     RDF_NAMES,
     Description,
     InputRules,
@@ -56,6 +57,11 @@ class ExportedModel:
         self._path = path
         self._input = _input_of(session, told, path)
         self._size = _fixed_size(self._input.shape, told.input)
+        if max(self._size or (0,)) > MOST_SIDE:
+            raise WeightsError(
+                f"network takes something else: expected images of at most {MOST_SIDE} pixels a "
+                f"side, got {self._size} in {str(path)!r}. Export it for smaller ones."
+            )
         self._outputs = _output_names(session, told)
 
     @property

@@ -63,6 +63,16 @@ class InputRules:
     multiple: int = 1
     name: str = ""
 
+    def __post_init__(self) -> None:
+        """Ask for values that can be, whoever describes the network.
+
+        Raises
+        ------
+        ValueError
+            If one cannot.
+        """
+        _check_input(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -136,7 +146,6 @@ def _parsed(told: Mapping[str, Any]) -> Description:
         if name in given:
             given[name] = tuple(given[name]) if given[name] is not None else None
     rules = InputRules(**given)
-    _check_input(rules)
     kind = str(out.pop("kind"))
     if kind not in KINDS:
         raise ValueError(f"kind is none of {', '.join(KINDS)}: {kind!r}")
@@ -157,6 +166,10 @@ def _known(given: Mapping[str, Any], fields: Any, where: str) -> None:
         raise ValueError(f"{where} has no {unknown[0]!r}; it has {', '.join(fields)}")
 
 
+MOST_SIDE = 16384
+"""Pixels of a side that a network sees at most; the largest see an eighth of it."""
+
+
 def _check_input(rules: InputRules) -> None:
     if rules.channels not in (1, 3):
         raise ValueError(f"channels are neither 1 nor 3: {rules.channels!r}")
@@ -166,7 +179,7 @@ def _check_input(rules: InputRules) -> None:
         raise ValueError(f"normalise is none of {get_args(Normalise)}: {rules.normalise!r}")
     sides = (*(rules.size or ()), rules.multiple)
     # a side that is larger is a mistake, and would take gigabytes
-    if any(not isinstance(n, int) or not 1 <= n <= 16384 for n in sides):
+    if any(not isinstance(n, int) or not 1 <= n <= MOST_SIDE for n in sides):
         raise ValueError(f"size is no number of pixels: {sides!r}")
     if len(rules.range) != 2 or any(len(x) not in (0, 1, 3) for x in (rules.mean, rules.std)):
         raise ValueError("range, mean or std has another length")

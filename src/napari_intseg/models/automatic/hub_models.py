@@ -1,16 +1,18 @@
 """Automatic models as the Hugging Face hub has them: their families, and reading their folders.
 
-Nothing is fetched, and nothing heavy is imported before a folder is read.
+Nothing is fetched, and nothing heavy is imported before a folder is read. What a folder's files say
+is not believed further than its weights go.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_intseg.core.files import read_json
+from napari_intseg.core.files import check_numbers, read_json
 from napari_intseg.errors import MissingExtraError, UnknownModelError, WeightsError
 
 Gives = Literal["instances", "clips", "detections", "classes", "texts", "objects", "boxes"]
@@ -226,7 +228,7 @@ def read_net(family: Family, folder: Path) -> Any:
             "--upgrade 'napari-intseg[automatic]'"
         )
     try:
-        with _quiet():
+        with _alone(), _no_larger_than(_most_values(folder)):
             net, told = loader.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True
             )
@@ -263,7 +265,13 @@ def read_tokenizer(folder: Path) -> Any:
         if not any((folder / name).is_file() for name in _TOKENIZER):
             # the library would make an empty one
             raise OSError("no file of a tokenizer")
-        return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        if any(path.stat().st_size > _MOST_TOKENIZER_BYTES for path in folder.glob("*.json")):
+            raise ValueError("a file is too large")
+        # else the library asks at the console whether it may run code that lies in the folder
+        with _alone():
+            return transformers.AutoTokenizer.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False
+            )
     except Exception as err:
         # as for networks
         raise WeightsError(
@@ -292,17 +300,80 @@ def read_preparation(folder: Path) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Read without the library's own progress bar."""
+def _alone() -> Iterator[None]:
+    """Read without the library's progress bar, its report, and its questions to the hub."""
+    from huggingface_hub import constants
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    offline = constants.HF_HUB_OFFLINE
     logging.disable_progress_bar()
+    # what does not fit is said once, by us, and not as a table of every parameter
+    logging.set_verbosity(logging.CRITICAL)
+    # a configuration can name another repository as its backbone, which would be asked for
+    constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
+        constants.HF_HUB_OFFLINE = offline
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()
+
+
+# of tokenizers: the largest published ones have a quarter of it
+_MOST_TOKENIZER_BYTES = 64 << 20
+# what networks hold that no file does, such as tables of positions: of the published ones, SAM 3's
+# are the largest with some millions of numbers
+_SPARE_VALUES = 1 << 26
+# the largest published segmentation networks have some 5,000
+_MOST_PARTS = 50_000
+# numbers that are no sizes, such as limits of a text or of a vocabulary
+_SPARE_NUMBER = 1 << 20
+
+
+def _most_values(folder: Path) -> int:
+    """Return how many numbers the weights of a folder can be: a byte each at least.
+
+    Raises
+    ------
+    ValueError
+        If a number of its configuration is larger, which no size of its network can be.
+    """
+    held = sum(path.stat().st_size for path in folder.glob("model*.safetensors"))
+    check_numbers(read_config(folder), max(held, _SPARE_NUMBER))
+    return held + _SPARE_VALUES
+
+
+@contextmanager
+def _no_larger_than(most: int) -> Iterator[None]:
+    """End the making of a network in this thread that has more numbers, or far too many parts.
+
+    The library makes it without memory first, so that what is refused here has taken none.
+    """
+    from torch.nn.modules import module
+
+    me, held, parts = threading.get_ident(), 0, 0
+
+    def count(_: Any, name: str, made: Any) -> None:
+        nonlocal held, parts
+        if made is None or threading.get_ident() != me:
+            return
+        parts += 1
+        # the same tensors come a second time when they are read, with memory
+        if getattr(made, "is_meta", False):
+            held += made.numel()
+        if held > most or parts > _MOST_PARTS:
+            raise ValueError(f"its configuration asks for more than its weights hold, at {name!r}")
+
+    with ExitStack() as hooks:
+        for register in (
+            module.register_module_parameter_registration_hook,
+            module.register_module_buffer_registration_hook,
+            module.register_module_module_registration_hook,
+        ):
+            hooks.callback(register(count).remove)
+        yield
 
 
 def read_config(folder: Path) -> Mapping[str, Any]:

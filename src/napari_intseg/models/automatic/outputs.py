@@ -21,7 +21,7 @@ from napari_intseg.models.automatic.clustering import (
     panoptic,
     spatial_embeddings,
 )
-from napari_intseg.models.automatic.exported_files import Description
+from napari_intseg.models.automatic.exported_files import MOST_SIDE, Description
 from napari_intseg.models.automatic.proposals import (
     BoxRules,
     ListRules,
@@ -70,9 +70,31 @@ class Preparation:
     multiple: int = 1
     resample: int = _BILINEAR
 
+    def __post_init__(self) -> None:
+        """Ask for values that can be.
+
+        Raises
+        ------
+        ValueError
+            If one cannot.
+        """
+        sides = (*self.size.values(), self.multiple)
+        if not all(1 <= n <= MOST_SIDE for n in sides):
+            raise ValueError(f"size is no number of pixels: {sides!r}")
+        if any(len(x) not in (1, 3) for x in (self.mean, self.std)) or 0 in self.std:
+            raise ValueError(f"mean or std is not that of colours: {self.mean!r}, {self.std!r}")
+        # fails where Pillow has no such interpolation
+        Image.Resampling(self.resample)
+
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Preparation":
-        """Return what a ``preprocessor_config.json`` says."""
+        """Return what a ``preprocessor_config.json`` says.
+
+        Raises
+        ------
+        ValueError, TypeError, AttributeError
+            If it cannot be meant.
+        """
         size = told.get("size", {}) if told.get("do_resize", True) else {}
         if isinstance(size, int):
             longest = told.get("max_size")
@@ -95,8 +117,9 @@ class Preparation:
         if "shortest_edge" not in self.size:
             return shape
         scale = self.size["shortest_edge"] / min(shape)
-        longest = self.size.get("longest_edge")
-        if longest is not None and max(shape) * scale > longest:
+        # a strip of few pixels would become an image of millions
+        longest = self.size.get("longest_edge", MOST_SIDE)
+        if max(shape) * scale > longest:
             scale = longest / max(shape)
         return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 

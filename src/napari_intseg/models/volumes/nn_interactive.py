@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import line_nd, polygon
 
+from napari_intseg.core.files import check_numbers, read_json
 from napari_intseg.core.prompts import PromptKind
 from napari_intseg.core.segmenter import (
     LOGIT_LIMIT,
@@ -69,6 +70,12 @@ _NUMBERS = (
     "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
     "numpy.dtype",
 )  # fmt: skip
+
+# numbers in descriptions that are no sizes, such as those of images that a network was trained on
+_SPARE_NUMBER = 1 << 20
+
+# of what plans may name
+_PACKAGES = ("torch.nn.", "dynamic_network_architectures.", "nnunetv2.", "nnInteractive.")
 
 Seen = tuple[PreparedVolume, VolumeMask | None, tuple[VolumePrompt, ...]]
 
@@ -473,6 +480,31 @@ def _check_safe(weights: Path) -> None:
             f"checkpoint cannot be loaded safely: expected tensors, numbers and texts, got "
             f"{err} in {str(weights)!r}. Take one from the authors."
         ) from err
+    for name in ("plans.json", "dataset.json", "inference_info.json"):
+        path = weights.parent.parent / name
+        # what is missing is told by the package
+        if path.exists():
+            try:
+                # the package makes a network of these sizes before it looks at the weights
+                told = read_json(path)
+                check_numbers(told, max(weights.stat().st_size, _SPARE_NUMBER))
+                _check_names(told)
+            except (OSError, ValueError, AttributeError, TypeError) as err:
+                raise WeightsError(
+                    f"model folder cannot be used: expected JSON of a network that its weights "
+                    f"fit, got {str(path)!r} ({err}). Fetch it again."
+                ) from err
+
+
+def _check_names(told: Any) -> None:
+    """Refuse plans that name parts of other packages: whatever they name is imported and called."""
+    for chosen in told.get("configurations", {}).values():
+        about = chosen.get("architecture", {})
+        parts = about.get("arch_kwargs") or {}
+        names = [parts.get(name) for name in about.get("_kw_requires_import") or ()]
+        for name in (about.get("network_class_name"), *names):
+            if name is not None and not str(name).startswith(_PACKAGES):
+                raise ValueError(f"it asks to run {name!r}; do not use it")
 
 
 def _change(target: NDArray[np.uint8] | None, initial: VolumeMask | None) -> VolumeChange:
