@@ -1,7 +1,10 @@
 """Embeddings on disk: bounded, checked, and found again by what they depend on."""
 
+import hashlib
+import io
 import logging
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +136,72 @@ def test_a_folder_that_cannot_be_written_is_told_and_costs_nothing_else(
     with caplog.at_level(logging.WARNING):
         EmbeddingFiles(tmp_path / "file").put("x", make(rng))
     assert "could not be kept" in caplog.text
+
+
+def test_what_is_no_embedding_is_neither_read_nor_removed(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    files, wanted = EmbeddingFiles(tmp_path, limit_bytes=20_000), make(rng)
+    (tmp_path / "folder.embedding").mkdir()
+    (tmp_path / "large.embedding").write_bytes(bytes(30_000))
+    (tmp_path / "kept.txt").write_text("by somebody")
+    os.mkfifo(tmp_path / "pipe.embedding")
+    assert [files.get(name) for name in ("folder", "large", "pipe")] == [None] * 3
+    files.put("x", wanted)
+    assert_same(files.get("x"), wanted)
+    files.clear()
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [".cleared", "folder.embedding", "kept.txt"]
+
+
+def test_clear_goes_on_after_a_file_that_stays(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, unlink = EmbeddingFiles(tmp_path), Path.unlink
+    for name in "abc":
+        files.put(name, make(rng))
+
+    def refused(path: Path, **how: Any) -> None:
+        if path.name == "a.embedding":
+            raise PermissionError("open elsewhere")
+        unlink(path, **how)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(PermissionError, match="open elsewhere"):
+        files.clear()
+    assert [path.name for path in tmp_path.glob("*.embedding")] == ["a.embedding"]
+    # no reason to keep nothing new
+    small = EmbeddingFiles(tmp_path, limit_bytes=(tmp_path / "a.embedding").stat().st_size + 10)
+    small.put("d", make(rng))
+    assert small.get("d") is not None
+
+
+def test_a_folder_tells_when_it_was_cleared(tmp_path: Path, rng: np.random.Generator) -> None:
+    files = EmbeddingFiles(tmp_path / "new")
+    assert files.cleared_ns() == 0
+    files.clear()
+    assert files.cleared_ns() == 0
+    files.put("x", make(rng))
+    files.clear()
+    assert EmbeddingFiles(tmp_path / "new").cleared_ns() > 0
+
+
+@pytest.mark.parametrize("header", ["packed", "large", "nested"])
+def test_an_embedding_that_somebody_made_takes_no_more_than_it_holds(
+    tmp_path: Path, header: str
+) -> None:
+    content = io.BytesIO()
+    if header == "packed":
+        np.savez_compressed(content, payload_a=np.zeros(1 << 20), shape=(3, 4))
+    else:
+        text = "(1000000000, 1000000)" if header == "large" else "(" * 300 + ")" * 300
+        said = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {text}}}\n".encode()
+        with zipfile.ZipFile(content, "w") as archive:
+            start = b"\x93NUMPY\x01\0" + len(said).to_bytes(2, "little")
+            archive.writestr("payload_a.npy", start + said)
+    made = content.getvalue()
+    (tmp_path / "x.embedding").write_bytes(hashlib.sha256(made).digest() + made)
+    assert EmbeddingFiles(tmp_path).get("x") is None
 
 
 def test_payloads_that_are_not_arrays_stay_in_memory(tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ import hashlib
 import io
 import logging
 import os
+import stat
 import tempfile
 import threading
 import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -111,7 +113,7 @@ class PreparedCache:
 
 # on disk: embeddings of SAM (4 MiB each) of about 950 planes
 LIMIT_BYTES = 4_000_000_000
-_SUFFIX, _UNFINISHED = ".embedding", ".part"
+_SUFFIX, _UNFINISHED, _CLEARED = ".embedding", ".part", ".cleared"
 # SHA-256
 _CHECKSUM_BYTES = 32
 # unfinished files that are older are of a process that was killed: no write takes an hour
@@ -141,6 +143,10 @@ class EmbeddingFiles:
         """Return what was kept under a name, None if it is not there or damaged."""
         path = self._path(name)
         try:
+            status = path.stat()
+            # a pipe would be waited for; of what is larger nothing was written here
+            if not stat.S_ISREG(status.st_mode) or status.st_size > self.limit_bytes:
+                return None
             content = path.read_bytes()
         except OSError:
             return None
@@ -173,9 +179,31 @@ class EmbeddingFiles:
         return sum(size for _, size, _ in self._entries())
 
     def clear(self) -> None:
-        """Remove every embedding in the folder."""
+        """Remove every embedding in the folder, and leave a note of it for other windows.
+
+        Raises
+        ------
+        OSError
+            If one cannot be removed; the others are.
+        """
+        failed: OSError | None = None
         for _, _, path in self._entries():
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as err:
+                failed = err
+        # a folder that is not there, or cannot be written, gets no new embeddings either
+        with suppress(OSError):
+            (self.folder / _CLEARED).touch()
+        if failed is not None:
+            raise failed
+
+    def cleared_ns(self) -> int:
+        """Return when the folder was cleared last, by whichever window or process; 0 if never."""
+        try:
+            return (self.folder / _CLEARED).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}{_SUFFIX}"
@@ -185,9 +213,12 @@ class EmbeddingFiles:
         found = []
         for path in self.folder.glob(f"*{_SUFFIX}"):
             try:
-                status = path.stat()
+                status = path.lstat()
             except OSError:
                 # another process removed it
+                continue
+            # a folder of that name is nobody's embedding, and cannot be removed like one
+            if stat.S_ISDIR(status.st_mode):
                 continue
             found.append((status.st_mtime, status.st_size, path))
         return sorted(found)
@@ -195,15 +226,19 @@ class EmbeddingFiles:
     def _make_room(self, size: int, replaced: Path) -> None:
         # what a crash left behind
         for path in self.folder.glob(f"*{_UNFINISHED}"):
-            if time.time() - path.stat().st_mtime > _STALE_S:
-                path.unlink(missing_ok=True)
+            # another process may remove it, or write into it, meanwhile
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _STALE_S:
+                    path.unlink(missing_ok=True)
         entries = [entry for entry in self._entries() if entry[2] != replaced]
         total = size + sum(entry[1] for entry in entries)
         for _, freed, path in entries:
             if total <= self.limit_bytes:
                 return
-            path.unlink(missing_ok=True)
-            total -= freed
+            # one that stays, as it is open on Windows, is no reason to keep nothing new
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+                total -= freed
 
     def _write(self, path: Path, content: bytes) -> None:
         handle, unfinished = tempfile.mkstemp(_UNFINISHED, dir=self.folder)
@@ -440,6 +475,10 @@ def _unpacked(content: bytes) -> Prepared | None:
     if hashlib.sha256(rest).digest() != checksum:
         return None
     try:
+        with zipfile.ZipFile(io.BytesIO(rest)) as archive:
+            # arrays are written as they are: what is packed could unpack to anything
+            if any(m.compress_type != zipfile.ZIP_STORED for m in archive.infolist()):
+                return None
         with np.load(io.BytesIO(rest), allow_pickle=False) as found:
             payload = {
                 name.removeprefix("payload_"): found[name]
@@ -447,7 +486,8 @@ def _unpacked(content: bytes) -> Prepared | None:
                 if name.startswith("payload_")
             }
             height, width = (int(n) for n in found["shape"])
-    except (ValueError, KeyError, zipfile.BadZipFile):
+    except (ValueError, KeyError, TypeError, MemoryError, RecursionError, zipfile.BadZipFile):
+        # headers can declare any size, and be nested
         return None
     return Prepared((height, width), payload, sum(a.nbytes for a in payload.values()))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+import urllib3
 
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.registry import load_model
@@ -55,7 +56,12 @@ class Server(BaseHTTPRequestHandler):
         body = {"/page": b"<html>log in first</html>", "/bomb": BOMB, "/net": NET}.get(
             self.path, CONTENT
         )
-        self.send_response(404 if self.path == "/gone" else 200)
+        if self.path == "/words":
+            self.send_response(404, "\x1b[2J gone " + "away " * 5000)
+        elif self.path.startswith("/code/"):
+            self.send_response(int(self.path[6:]))
+        else:
+            self.send_response(404 if self.path == "/gone" else 200)
         if self.path == "/bomb":
             self.send_header("Content-Encoding", "gzip")
         if self.path == "/badlength":
@@ -306,6 +312,57 @@ def test_cancel_is_obeyed_while_a_server_stalls(server: str, enter: Any, own_fol
         assert fetch("made", should_stop=STALLING.is_set) is None
     finally:
         RELEASED.set()
+    assert contents(own_folders) == []
+
+
+def test_cancel_is_obeyed_while_the_checksum_is_computed(
+    enter: Any, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def arrived(_: Any, __: str, part: Path, ___: Any) -> None:
+        part.write_bytes(CONTENT)
+
+    monkeypatch.setattr(weights, "_download", arrived)
+    enter(address="https://example.invalid/a.pth")
+    assert fetch("made", should_stop=iter([False, True]).__next__) is None
+    assert contents(own_folders) == []
+
+
+@pytest.mark.parametrize("code", [206, 204, 300])
+def test_a_part_of_a_file_is_no_file(server: str, enter: Any, own_folders: Path, code: int) -> None:
+    enter(address=f"{server}/code/{code}")
+    with pytest.raises(WeightsError, match=f"an answer of code {code}"):
+        fetch("made")
+    assert contents(own_folders) == []
+
+
+def test_what_a_server_says_is_told_in_a_line(server: str, enter: Any) -> None:
+    enter(address=f"{server}/words")
+    with pytest.raises(WeightsError, match="404") as told:
+        fetch("made")
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 1000
+
+
+def test_a_safe_address_does_not_lead_to_an_unsafe_one(
+    enter: Any, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import requests
+    from requests.structures import CaseInsensitiveDict
+
+    def send(_: Any, request: Any, **__: Any) -> Any:
+        answer = requests.Response()
+        answer.request, answer.url = request, request.url
+        answer.raw = urllib3.HTTPResponse(io.BytesIO(CONTENT), preload_content=False)
+        is_first = request.url.startswith("https:")
+        answer.status_code = 302 if is_first else 200
+        place = {"Location": "http://elsewhere.invalid/a.pth"} if is_first else {}
+        answer.headers = CaseInsensitiveDict(place)
+        return answer
+
+    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
+    enter(address="https://example.invalid/a.pth")
+    with pytest.raises(WeightsError, match=r"InvalidSchema.*http://elsewhere"):
+        fetch("made")
     assert contents(own_folders) == []
 
 

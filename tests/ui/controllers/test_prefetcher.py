@@ -7,7 +7,7 @@ import pytest
 
 from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
 from napari_intseg.core.volume import Plane, Volume
-from napari_intseg.session.embeddings import prepare, to_prepare
+from napari_intseg.session.embeddings import EmbeddingFiles, prepare, to_prepare
 from napari_intseg.session.session import Session
 from napari_intseg.ui.controllers import model_loader
 
@@ -139,6 +139,23 @@ def test_held_back_it_prepares_nothing_until_something_new_is_asked_for(
         controller.loader.put(controller.loader.choice, toy)
     at_least = {"click": 5, "plane": 4, "model": 5}[again]
     pump.until(lambda: len(prepared(toy)) >= at_least and controller.worker.is_idle)
+
+
+def test_what_another_window_clears_is_not_prepared_again_at_once(
+    controller, toy, begin, pump, tmp_path
+):
+    controller.keep_embeddings(EmbeddingFiles(tmp_path))
+    toy.is_free = False
+    begin()
+    pump.until(lambda: toy.entered.acquire(blocking=False))  # plane 5 is being prepared
+    EmbeddingFiles(tmp_path).clear()
+    toy.is_free = True
+    toy.steps.release(10)
+    pump.until(lambda: controller.prefetch._is_held and controller.worker.is_idle)
+    assert prepared(toy) == [5]
+    controller.viewer.dims.set_point(0, 9)
+    pump.until(lambda: len(toy.log) == 6 and controller.worker.is_idle)
+    assert prepared(toy)[1:] == [9, 10, 8, 11, 7]
 
 
 def test_a_plane_that_waits_to_be_prepared_is_not_when_held_back(controller, toy, begin, pump):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
 
 from napari_intseg.core.files import hidden_folder
 from napari_intseg.errors import WeightsError
@@ -126,8 +126,9 @@ def fetch(
         # in a folder beside its final place, so that moving it there is one step
         with hidden_folder(target) as scratch:
             part = scratch / entry.file
-            _download(entry, entry.address, part, _Progress(on_progress, stop))
-            checksum = sha256_of(part)
+            progress = _Progress(on_progress, stop)
+            _download(entry, entry.address, part, progress)
+            checksum = sha256_of(part, progress.check)
             # dearest check last: the network is read only if checksum and size are right
             check_content(entry, part, checksum)
             check_size(entry, part)
@@ -222,8 +223,14 @@ def _receive(
     try:
         # bytes as they are: what is packed may unpack to anything, and weights are packed already
         given = {"Accept-Encoding": "identity"}
-        with requests.get(address, stream=True, timeout=_TIMEOUT_S, headers=given) as answer:
+        with (
+            requests.Session() as session,
+            _asked(session, address, stream=True, timeout=_TIMEOUT_S, headers=given) as answer,
+        ):
             answer.raise_for_status()
+            # a part of a file, or nothing, is an answer of success too
+            if answer.status_code != requests.codes.ok:
+                raise _ServerError(f"an answer of code {answer.status_code}")
             # some servers pack although they were asked not to
             coding = answer.headers.get("Content-Encoding", "identity")
             if coding.lower() != "identity":
@@ -242,10 +249,23 @@ def _receive(
         put(err)
 
 
+def _asked(session: Any, address: str, **how: Any) -> Any:
+    """Return a server's answer; who is asked over HTTPS cannot lead to where others listen."""
+    if address.startswith("https:"):
+        del session.adapters["http://"]
+    return session.get(address, **how)
+
+
+# letters of what a server says that are told
+_MOST_TOLD = 300
+
+
 def _failed(entry: WeightFile, address: str, reason: str) -> WeightsError:
+    # a server's own words, which could be endless, or steer a terminal
+    told = "".join(c if c.isprintable() else " " for c in reason)
     return WeightsError(
         f"weights cannot be fetched: expected {entry.file!r} from {address}, got "
-        f"{' '.join(reason.split())}. Try again later; or add a file by hand with "
+        f"{' '.join(told.split())[:_MOST_TOLD]}. Try again later; or add a file by hand with "
         f"`napari-intseg weights add FILE --key {entry.key}`."
     )
 

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -143,10 +143,25 @@ def find_file(key: str, folders: tuple[Path, ...] | None = None) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in lower-case hexadecimal."""
+# a hundredth of a second of hashing
+_PIECE = 1 << 24
+
+
+def sha256_of(path: Path, go_on: Callable[[], None] = files.go_on) -> str:
+    """Return the SHA-256 of a file in lower-case hexadecimal.
+
+    Parameters
+    ----------
+    path : Path
+    go_on : callable, optional
+        Called after each piece; what it raises ends it.
+    """
+    found = hashlib.sha256()
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while piece := stream.read(_PIECE):
+            found.update(piece)
+            go_on()
+    return found.hexdigest()
 
 
 def check_content(entry: WeightFile, path: Path, checksum: str) -> None:

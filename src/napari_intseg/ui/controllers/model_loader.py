@@ -474,8 +474,10 @@ class Prefetch:
         self._tried: set[tuple[int, Plane]] = set()
         self._near: DisplayedSlice | None = None
         self._looks = 0
-        self._job: Job[None] | None = None
+        self._job: Job[bool] | None = None
         self._is_held = self._closed = False
+        # when the folder of embeddings had been cleared, as of the first plane since `go_on`
+        self._cleared_ns: int | None = None
         dims = tools.viewer.dims.events
         dims.point.connect(self._go_to)
         dims.order.connect(self._go_to)
@@ -502,7 +504,7 @@ class Prefetch:
 
     def go_on(self) -> None:
         """Prepare planes again: something new was asked for."""
-        self._is_held = False
+        self._is_held, self._cleared_ns = False, None
         listen(self._tools.signals.given, self.go_on, False)
 
     def _go_to(self, _event: Any = None) -> None:
@@ -529,14 +531,23 @@ class Prefetch:
         if ahead is None:
             return
 
-        def work(should_stop: ShouldStop) -> None:
-            if not should_stop():
+        files = self._tools.embedding_folder.files
+
+        def work(should_stop: ShouldStop) -> bool:
+            """Return whether another window has cleared the folder since something was asked."""
+            cleared = 0 if files is None else files.cleared_ns()
+            if self._cleared_ns is None:
+                self._cleared_ns = cleared
+            if not should_stop() and cleared == self._cleared_ns:
                 prepare(ahead)
+            return cleared != self._cleared_ns
 
         self._job = self._tools.worker.submit(work, self._done, idle=True)
 
-    def _done(self, outcome: Outcome[None]) -> None:
+    def _done(self, outcome: Outcome[bool]) -> None:
         self._job = None
+        if outcome.value:
+            self.hold()
         # a click there will tell, if it fails again
         if outcome.error is not None:
             _log.info("a plane could not be prepared ahead: %s", outcome.error)
