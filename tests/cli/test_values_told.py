@@ -1,7 +1,9 @@
 """What commands print of sizes and names, and which numbers of objects they take."""
 
+import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -93,3 +95,51 @@ def test_what_a_file_lacks_is_one_line_on_the_standard_error(tmp_path, capsys):
     assert main([*words, "-o", str(tmp_path / "o.csv")]) == 0
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("napari-intseg: note: 'l.tif': file holds 2 images: number 2")
+
+
+@pytest.fixture(params=["a\udcffb", "a\x1b[2Jb", "a\u202eb"], ids=["no UTF-8", "escape", "turned"])
+def odd_name(request, tmp_path):
+    """A folder with an image and labels of a name that a console shows otherwise, or not at all."""
+    labels = np.zeros((30, 40), np.uint8)
+    labels[5:15, 5:20] = 1
+    for folder, values in (("images", labels * 200), ("masks", labels)):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / f"{request.param}.tif", values)
+    return tmp_path, f"{request.param}.tif"
+
+
+@pytest.fixture
+def ascii_console(monkeypatch):
+    """The standard output of a console that knows no other letters."""
+    console = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", console)
+    return console
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["segment", "images/{}", "-o", "o-{}", "--click", "10,10", "--model", "random-walker"],
+        ["workload", "o.jsonl", "-o", "w.csv"],
+        ["measure", "masks/{}", "-o", "m-{}.csv"],
+        ["agree", "masks/{}", "other.tif", "-o", "a.csv"],
+        ["evaluate", ".", "--model", "random-walker", "--max-clicks", "1", "--json", "e.json",
+         "--report", "e.html"],
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_names_are_shown_and_steer_nothing(odd_name, ascii_console, monkeypatch, words):
+    folder, name = odd_name
+    monkeypatch.chdir(folder)
+    if words[0] == "agree":
+        shutil.copy(folder / "masks" / name, "other.tif")
+    if words[0] == "workload":
+        first = ["segment", f"images/{name}", "-o", "o.tif", "--click", "10,10"]
+        assert main([*first, "--model", "random-walker"]) == 0
+        words = ["workload", str(next(folder.glob("*.jsonl"))), *words[2:]]
+    assert main([word.format(name) for word in words]) == 0
+    ascii_console.flush()
+    shown = ascii_console.buffer.getvalue().decode("ascii")
+    assert shown.replace("\n", "").isprintable()
+    for path in (*folder.glob("*.csv"), *folder.glob("*.html"), *folder.glob("*.json")):
+        path.read_text("utf-8")

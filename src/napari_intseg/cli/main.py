@@ -6,8 +6,9 @@ import logging
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import napari_intseg
 from napari_intseg.cli.shared_options import INTERRUPTED, one_line, told
@@ -44,6 +45,25 @@ and `run(args) -> int`; heavy imports belong into `run`. Adding one is one file 
 BAD_INPUT = 2
 
 
+# of the control characters, those that are no ends of lines or columns; and what turns the
+# direction of writing, so that a name reads as another
+_STEERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class _Console:
+    """A stream on which names from files of anyone are seen, and do nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what would steer a terminal as its number."""
+        return self._stream.write(_STEERS.sub(lambda found: repr(found[0])[1:-1], text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
@@ -71,6 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if argv is None else argv)
+    with redirect_stdout(_console(sys.stdout)), redirect_stderr(_console(sys.stderr)):
+        return _run(given)
+
+
+def _console(stream: Any) -> Any:
+    # without a console, as in a program of windows alone, there is none
+    return stream if stream is None else _Console(stream)
+
+
+def _run(given: list[str]) -> int:
     try:
         args = _parser().parse_args(_joined(given))
         with told():

@@ -137,7 +137,7 @@ def put_all(parts: Path, folder: Path, *, gone: Collection[str] = ()) -> None:
     for made in parts.iterdir():
         _keep_rights(made, folder / made.name)
     if gone:
-        (parts / _GONE).write_text("\n".join(gone), "utf-8")
+        (parts / _GONE).write_text("\n".join(gone), "utf-8", "surrogateescape")
     sync(parts)
     # from here on it counts as done
     parts.rename(folder / _MOVING)
@@ -152,7 +152,7 @@ def finish(folder: Path) -> None:
         return
     # read before anything moves: removal comes last, when the new files are in place
     told = moving / _GONE
-    gone = told.read_text("utf-8").splitlines() if told.is_file() else []
+    gone = told.read_text("utf-8", "surrogateescape").splitlines() if told.is_file() else []
     for made in sorted(moving.iterdir()):
         with suppress(FileNotFoundError):
             # another process finishes it as well
@@ -200,8 +200,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8 as it is; it appears whole, on the disk, or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+    r"""Write a text file in UTF-8; it appears whole, on the disk, or not at all.
+
+    Bytes of names that are not UTF-8 are told by their numbers (``\udcff``).
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 # values in values: GeoJSON and OME-Zarr need about 10; Python itself gives up near 1,000

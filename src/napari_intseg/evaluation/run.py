@@ -302,7 +302,7 @@ def check_grid(truth: Truth, shape: tuple[int, ...], name: str) -> None:
 def seed_of(seed: int, *names: str) -> tuple[int, int]:
     """Return a seed that differs from object to object, whatever the order they come in."""
     # Python's own hash differs from run to run
-    return seed, crc32("/".join(names).encode())
+    return seed, crc32("/".join(names).encode("utf-8", "surrogateescape"))
 
 
 def carried(values: Sequence[float], count: int) -> list[float]:

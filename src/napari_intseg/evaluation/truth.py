@@ -224,7 +224,7 @@ def find_objects(labels: Labels, rules: MaskRules, name: str) -> tuple[ObjectRef
     if rules.max_objects is None or len(found) <= rules.max_objects:
         return tuple(found)
     # by the file's name, so that adding a file changes no other's draw
-    rng = np.random.default_rng([rules.seed, crc32(name.encode())])
+    rng = np.random.default_rng([rules.seed, crc32(name.encode("utf-8", "surrogateescape"))])
     # in the order of the file, whatever was drawn first
     chosen = np.sort(rng.choice(len(found), rules.max_objects, replace=False))
     return tuple(found[i] for i in chosen)

@@ -388,13 +388,13 @@ def test_a_missing_package_names_its_extra(tmp_path, monkeypatch):
         load_exported(path)
 
 
-def rdf(folder, *, axes="bcyx", weights=None, steps=(), post=()):
+def rdf(folder, *, axes="bcyx", weights=None, steps=(), post=(), multiple=16):
     import yaml
 
     told = {
         "format_version": "0.4.10", "name": "small", "license": "MIT", "type": "model",
         "inputs": [{"name": "x", "axes": axes,
-                    "shape": {"min": [1, 1, 16, 16], "step": [0, 0, 16, 16]},
+                    "shape": {"min": [1, 1, 16, 16], "step": [0, 0, multiple, multiple]},
                     "preprocessing": list(steps)}],
         "outputs": [{"name": "y", "axes": "bcyx", "postprocessing": list(post)}],
         "weights": weights or {"onnx": {"source": "weights.onnx"}},
@@ -443,12 +443,24 @@ def test_a_model_of_the_zoo_runs(tmp_path):
         ({"axes": "bczyx"}, "not those of a batch of images"),
         ({"steps": [{"name": "clip", "kwargs": {}}]}, "'clip' cannot be done"),
         ({"post": [{"name": "scale_range"}]}, "'scale_range' cannot be done"),
+        ({"multiple": 10**9}, "size is no number of pixels"),
     ],
 )
 def test_a_model_of_the_zoo_that_cannot_run_says_why(tmp_path, options, told):
     linear(tmp_path / "weights.onnx", *BRIGHT)
     with pytest.raises(WeightsError, match=told):
         load_bioimage(rdf(tmp_path, **options))
+
+
+def test_sizes_that_no_image_has_are_refused_before_memory_is_taken(tmp_path):
+    path = linear(tmp_path / "net.onnx", *BRIGHT, sides=(10**6, 10**6))
+    describe(path, "classes")
+    with pytest.raises(WeightsError, match="at most 16384 pixels a side"):
+        load_exported(path)
+    path = always(tmp_path / "peaks.onnx", {"distance": np.zeros((1, 1, 8, 8), np.float32)})
+    describe(path, "distance", window=10**9)
+    with pytest.raises(WeightsError, match="at most 511 for 'window', got 1000000000"):
+        found_by(path)
 
 
 def test_an_unpacked_package_without_its_description_is_told(tmp_path):

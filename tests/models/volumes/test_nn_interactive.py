@@ -377,6 +377,28 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
         nn_interactive.build("nninteractive", None)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 3000 + "]" * 3000, "nested"),
+        ('{"configurations": {"a": {"patch_size": [1000000000, 1, 1]}}}', "1000000000 is larger"),
+        ('{"configurations": {"a": {"architecture": {"network_class_name": "os.system"}}}}',
+         "asks to run 'os.system'"),
+        ('{"configurations": {"a": {"architecture": {"_kw_requires_import": ["norm_op"], '
+         '"arch_kwargs": {"norm_op": "antigravity"}}}}}', "asks to run 'antigravity'"),
+        ('{"configurations": []}', "no attribute"),
+    ],
+)  # fmt: skip
+def test_plans_that_ask_for_too_much_are_refused(tmp_path: Path, text: str, told: str) -> None:
+    torch = pytest.importorskip("torch")
+    file = tmp_path / "fold_0" / "checkpoint_final.pth"
+    file.parent.mkdir()
+    torch.save({"network_weights": {}}, file)
+    (tmp_path / "plans.json").write_text(text)
+    with pytest.raises(WeightsError, match=told):
+        nn_interactive.build("nninteractive", file)
+
+
 def test_the_licence_is_told_before_the_download() -> None:
     lines = licence_lines("nninteractive")
     assert lines[0] == "licence of the weights: CC-BY-NC-SA-4.0 [not commercial]"

@@ -41,6 +41,9 @@ from napari_intseg.models.automatic.start_model import RawFinding
 
 # of ImageNet, which nearly all encoders were trained on
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# of what memory and time grow with: how many times finer masks are drawn, pixels of a window and of
+# a cell of a grid, objects of a class. Published networks have 2, 7, 4 and 300.
+_MOST = {"finer": 16, "window": 511, "grid": 512, "most": 10_000}
 # Pillow's number of the interpolation, as the files tell it
 _BILINEAR = 2
 
@@ -250,7 +253,7 @@ class Outputs:
         Raises
         ------
         WeightsError
-            If it is of another type.
+            If it is of another type, or asks for more than any network needs.
         """
         given = self.told.parameters.get(name, default)
         if name == "threshold" and self.threshold is not None:
@@ -261,6 +264,11 @@ class Outputs:
             raise WeightsError(
                 f"parameter is no number: expected one like {default!r} for {name!r}, got "
                 f"{given!r}. Correct the description."
+            )
+        if name in _MOST and not 0 < given <= _MOST[name]:
+            raise WeightsError(
+                f"parameter is too large: expected more than 0 and at most {_MOST[name]} for "
+                f"{name!r}, got {given!r}. Correct the description."
             )
         return type(default)(given)
 

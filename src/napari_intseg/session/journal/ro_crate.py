@@ -244,7 +244,8 @@ def _checksum(path: Path) -> str:
     if path.is_dir():
         # sorted: the order in which a folder is listed differs between machines
         for one in sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()):
-            total.update(f"{one.relative_to(path).as_posix()} {_checksum(one)}\n".encode())
+            line = f"{one.relative_to(path).as_posix()} {_checksum(one)}\n"
+            total.update(line.encode("utf-8", "surrogateescape"))
         return total.hexdigest()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
