@@ -14,18 +14,24 @@ code of RITM is named, a click by it and by ours: the goal is three times as fas
 
 The bundled network has its real weights, the others random ones: time and memory do not depend on
 them, and neither does how far half precision strays from float32. Each family is asked in a
-precision of its own choice ("auto") and compared with float32 on the same device. A family that the
-time is over for is left out and told. Nothing here fails: it measures, and prints what was reached.
+precision of its own choice ("auto") and compared with float32 on the same device. What is found is
+printed and written as soon as it is known. Each part has its time: one that needs more ends with
+the step it is at, and is told. Nothing here fails: it measures, and prints what was reached.
+
+With `--quick` views and SAM's square are small. At its full 1,024 pixels an encoding by ViT-B takes
+a processor half a minute, and two dozen of them are asked for: that was no way to try the script.
 """
 
 import argparse
 import importlib
 import json
+import math
 import statistics
 import sys
 import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -54,6 +60,7 @@ from napari_intseg.models.focalclick import FocalClick, net_of_config
 from napari_intseg.models.nets.click_net import ClickInput, HRNetClicks
 from napari_intseg.models.registry import load_model
 from napari_intseg.models.ritm import PUBLISHED_ZOOM_IN, Ritm
+from napari_intseg.models.sam import mask_decoder
 from napari_intseg.models.sam.mask_decoder import PromptedNet
 from napari_intseg.models.sam.sam import SamSegmenter, TinyEncoder, ViT
 from napari_intseg.models.sam.sam2 import Sam2Net
@@ -138,10 +145,33 @@ FAMILIES: dict[str, Callable[[str, Precision], Segmenter]] = {
 }
 
 
-def timed(work: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Return the median of some runs in seconds, each waited for."""
-    took = []
-    for _ in range(repeats):
+class Budget:
+    """So many seconds, after which no further step is begun."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.end = seconds, time.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether they have passed."""
+        return time.monotonic() > self.end
+
+    def check(self) -> None:
+        """Raise TimeoutError if they have passed."""
+        if self.is_over:
+            raise TimeoutError(f"ended after {self.seconds:.0f} s")
+
+
+NO_END = Budget(math.inf)
+
+
+def timed(
+    work: Callable[[], object], device: torch.device, repeats: int, budget: Budget = NO_END
+) -> float:
+    """Return the median of some runs in seconds, each waited for; fewer when the time is over."""
+    budget.check()
+    took: list[float] = []
+    while len(took) < repeats and not (took and budget.is_over):
         start = time.perf_counter()
         work()
         if device.type == "cuda":
@@ -155,30 +185,37 @@ def held_mb(device: torch.device) -> float:
     return torch.cuda.memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
 
 
-def measure(family: str, device: str, side_px: int, repeats: int) -> Found:
-    """Measure one family at views of `side_px` squared."""
+def measure(family: str, device: str, side_px: int, repeats: int, budget: Budget = NO_END) -> Found:
+    """Measure one family at views of `side_px` squared.
+
+    Raises
+    ------
+    TimeoutError
+        If the time is over.
+    """
     there = choose_device(device)
     build = FAMILIES[family]
     image, _ = phantom_image(shape=(side_px, side_px))
     clicks = Prompts((Click(side_px / 2, side_px / 3), Click(3, 3, positive=False)))
     before = held_mb(there)
     model: Any = build(device, "auto")
-    warm_up = timed(lambda: model.predict(Query(model.prepare(image), clicks)), there, 1)
+    ask = lambda: model.predict(Query(model.prepare(image), clicks))  # noqa: E731
+    warm_up = timed(ask, there, 1, budget)
     first = model.predict(Query(model.prepare(image), clicks))
     query = Query(model.prepare(image), clicks, first.logits, first.state)
-    prepare = timed(lambda: model.prepare(image), there, repeats)
-    click = timed(partial(model.predict, query), there, repeats)
-    plane = timed(lambda: model.predict(Query(model.prepare(image), clicks)), there, repeats)
+    prepare = timed(lambda: model.prepare(image), there, repeats, budget)
+    click = timed(partial(model.predict, query), there, repeats, budget)
+    plane = timed(ask, there, repeats, budget)
     answer, held = model.predict(query).logits, held_mb(there)
     precision = str(model.dtype).removeprefix("torch.")
     model.release()
     del query
     left = held_mb(there)
+    budget.check()
     exact: Any = build(device, "float32")
-    first_exact = exact.predict(Query(exact.prepare(image), clicks))
-    wanted = exact.predict(
-        Query(exact.prepare(image), clicks, first.logits, first_exact.state)
-    ).logits
+    seen = exact.prepare(image)
+    state = exact.predict(Query(seen, clicks)).state
+    wanted = exact.predict(Query(seen, clicks, first.logits, state)).logits
     exact.release()
     return Found(
         family, precision, round(warm_up, 3), round(prepare * 1000, 2), round(click * 1000, 2),
@@ -225,12 +262,12 @@ def on_a_full_card(device: str) -> list[dict[str, Any]]:
     return found
 
 
-def whole_clicks(device: str, repeats: int) -> dict[str, float]:
+def whole_clicks(device: str, repeats: int, sides: Sequence[int] = (512, 2048)) -> dict[str, float]:
     """Return milliseconds of clicks on the default model, view and all, by slice and number."""
     model, there = load_model("bundled", device=device), choose_device(device)
     return {
         f"{which}_{side}": round(1000 * timed(work, there, repeats), 2)
-        for side in (512, 2048)
+        for side in sides
         for which, work in clicks_on(model, side).items()
     }
 
@@ -282,7 +319,9 @@ class As:
         return self.model.predict_batch(queries)
 
 
-def recorded(family: str, device: str, side_px: int, repeats: int) -> dict[str, float]:
+def recorded(
+    family: str, device: str, side_px: int, repeats: int, budget: Budget = NO_END
+) -> dict[str, float]:
     """Return milliseconds of an encoding and a click, recorded and not, and what differs."""
     model: Any = FAMILIES[family](device, "auto")
     there, graphs = choose_device(device), model.hosted.graphs
@@ -291,19 +330,23 @@ def recorded(family: str, device: str, side_px: int, repeats: int) -> dict[str, 
     found, answers = {}, []
     for name, kept in (("plain", CudaGraphs(kind="none")), ("recorded", graphs)):
         model.hosted.graphs = kept
-        for _ in range(4):
+        # what comes for the third time is recorded; nothing is on a processor
+        for _ in range(4 if there.type == "cuda" else 1):
+            budget.check()
             query = Query(model.prepare(image), asked)
             answers.append(model.predict(query).logits)
         returned = []
         for _ in range(repeats):
+            budget.check()
             start = time.perf_counter()
             model.prepare(image)
             returned.append(time.perf_counter() - start)
             if there.type == "cuda":
                 torch.cuda.synchronize(there)
         found[f"prepare_returns_{name}"] = 1000 * statistics.median(returned)
-        found[f"prepare_{name}"] = 1000 * timed(lambda: model.prepare(image), there, repeats)
-        found[f"click_{name}"] = 1000 * timed(partial(model.predict, query), there, repeats)
+        encode, click = partial(model.prepare, image), partial(model.predict, query)
+        found[f"prepare_{name}"] = 1000 * timed(encode, there, repeats, budget)
+        found[f"click_{name}"] = 1000 * timed(click, there, repeats, budget)
     found["recordings"] = len(graphs)
     found["prob_differs"] = float(np.abs(sigmoid(answers[-1]) - sigmoid(answers[0])).max())
     model.release()
@@ -374,21 +417,25 @@ def cleaned(device: str, side: int) -> dict[str, float]:
     return {name: round(value, 2) for name, value in found.items()}
 
 
-def abreast(device: str, planes: int) -> dict[str, float]:
+def abreast(device: str, planes: int, side: int = 256) -> dict[str, float]:
     """Return planes a second of four objects, one by one and abreast, and what differs."""
-    rows, cols = np.indices((256, 256))
-    data = np.full((planes, 256, 256), 40.0, np.float32)
-    for row in (60, 190):
-        for col in (60, 190):
+    rows, cols = np.indices((side, side))
+    data = np.full((planes, side, side), 40.0, np.float32)
+    # a slice of objects in a square, not touching
+    middles, radius = (side * 0.235, side * 0.74), side * 0.137
+    for row in middles:
+        for col in middles:
             for z in range(planes):
-                data[z][np.hypot(rows - row - z / 8, cols - col) < 35 - z / 8] = 160
+                data[z][np.hypot(rows - row - z / 8, cols - col) < radius - z / 8] = 160
     data += np.random.default_rng(0).normal(0, 8, data.shape).astype(np.float32)
     found, labels = {}, []
-    for name in ("one_by_one", "abreast", "one_by_one_again", "abreast_again"):
+    # once more, since a device gets ready the first time
+    again = ("one_by_one_again", "abreast_again") if choose_device(device).type == "cuda" else ()
+    for name in ("one_by_one", "abreast", *again):
         model = As(load_model("bundled", device=device), is_asynchronous=name.startswith("abr"))
         session = Session(model, Volume(data))
-        for row in (60, 190):
-            for col in (60, 190):
+        for row in middles:
+            for col in middles:
                 if session.mask.any():
                     session.new_object()
                 session.click((planes // 2, row, col))
@@ -400,26 +447,104 @@ def abreast(device: str, planes: int) -> dict[str, float]:
     return found
 
 
-def main() -> None:
+class Report:
+    """Prints what is found, and writes all there is so far.
+
+    Parameters
+    ----------
+    path : Path or None
+        Of a JSON file, whole at any time.
+    head : dict
+        Goes before what is found.
+    """
+
+    def __init__(self, path: Path | None, head: dict[str, Any]) -> None:
+        self.path, self.found = path, {**head, "families": [], "recorded": {}, "left_out": []}
+
+    def add(self, told: str, **found: Any) -> None:
+        """Print a line, and keep what is found under its names."""
+        print(told, flush=True)
+        self.found |= found
+        if self.path is not None:
+            self.path.write_text(json.dumps(self.found, indent=1) + "\n", "utf-8")
+
+
+PARTS = ("families", "graphs", "clicks", "cleaned", "walks", "full")
+
+
+def main(given: Sequence[str] | None = None) -> None:
     """Measure, print, and write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--seconds", type=float, default=420, help="begin no family after so many")
+    parser.add_argument("--seconds", type=float, default=420, help="begin no part after so many")
+    parser.add_argument("--each", type=float, default=90, help="seconds for a part of a family")
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--families", nargs="*", default=list(FAMILIES), choices=list(FAMILIES))
-    parser.add_argument("--quick", action="store_true", help="two repeats, small views")
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--quick", action="store_true", help="one repeat, all of it small")
     parser.add_argument("--official", type=Path, help="a checkout of the authors' code of RITM")
     parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    side, repeats = (128, 2) if args.quick else (args.side, args.repeats)
-    start, rows, left_out = time.monotonic(), list[Found](), list[str]()
-    for family in args.families:
-        if time.monotonic() - start > args.seconds:
-            left_out.append(family)
-            continue
-        row = measure(family, args.device, side, repeats)
-        rows.append(row)
+    args = parser.parse_args(given)
+    with small_squares() if args.quick else nullcontext():
+        Script(args).run()
+
+
+@contextmanager
+def small_squares() -> Iterator[None]:
+    """Have SAMs see squares of 256 pixels for a while."""
+    kept = mask_decoder.SIDE_PX
+    # what images are shown at; prompts and masks stay on the full square
+    mask_decoder.SIDE_PX = 256
+    try:
+        yield
+    finally:
+        mask_decoder.SIDE_PX = kept
+
+
+class Script:
+    """What is measured, part by part.
+
+    Parameters
+    ----------
+    args : Namespace
+        See `main`.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args, self.device, self.is_quick = args, args.device, args.quick
+        self.repeats = 1 if args.quick else args.repeats
+        self.total = Budget(args.seconds)
+        name = torch.cuda.get_device_name() if self.device.startswith("cuda") else self.device
+        self.side = 128 if args.quick else args.side
+        head = {"device": name, "torch": torch.__version__, "side_px": self.side}
+        self.report = Report(args.json, head)
+
+    def run(self) -> None:
+        """Measure the parts that were asked for."""
+        works: dict[str, Callable[[], None]] = {}
+        for part in self.args.parts:
+            if part in ("families", "graphs"):
+                for family in self.args.families:
+                    works[f"{part}, {family}"] = partial(getattr(self, part), family)
+            else:
+                works[part] = getattr(self, part)
+        if self.args.official is not None:
+            works["authors' code"] = self.authors
+        for name, work in works.items():
+            try:
+                self.total.check()
+                work()
+            except TimeoutError as err:
+                left_out = [*self.report.found["left_out"], name]
+                self.report.add(f"{name}: left out, {err}", left_out=left_out)
+
+    def _budget(self) -> Budget:
+        return Budget(min(self.args.each, self.total.end - time.monotonic()))
+
+    def families(self, family: str) -> None:
+        """Measure a family, and say which goals it reached."""
+        row = measure(family, self.device, self.side, self.repeats, self._budget())
         goals = {
             f"parity {row.prob_differs:.1e}": row.prob_differs <= PARITY,
             f"masks {100 * row.mask_differs:.2f} %": row.mask_differs <= MASKS,
@@ -427,39 +552,43 @@ def main() -> None:
             f"{row.left_mb} MB left": row.left_mb <= 1,
         }
         told = ", ".join(f"{name}{'' if met else ' (!)'}" for name, met in goals.items())
-        print(f"{family} {row.precision}: click {row.click_ms} ms, {told}", flush=True)
-    clicks = whole_clicks(args.device, 2 if args.quick else repeats)
-    graphs = {}
-    for family in args.families:
-        if time.monotonic() - start > args.seconds:
-            left_out.append(f"graphs of {family}")
-            continue
-        graphs[family] = recorded(family, args.device, 128 if args.quick else 384, repeats)
-    parts = cleaned(args.device, 32 if args.quick else 384)
-    authors = {}
-    if args.official is not None:
-        authors = official(args.official, args.device, 512, 2 if args.quick else repeats)
-        print(f"RITM, authors' code and ours: {authors}{'' if authors['times'] >= 3 else ' (!)'}")
-    walks = abreast(args.device, 4 if args.quick else 48)
-    full = on_a_full_card(args.device)
-    for family, one in graphs.items():
-        print(f"{family}, recorded in ms: {one}")
-    print(f"bundled, planes a second of four objects: {walks}")
-    print(f"bundled, whole clicks in ms: {clicks}")
-    print(f"masks cleaned up: {parts}")
-    for one in full:
-        print(f"full card, {one['left_mb']} MB left: {one['told']}")
-    if left_out:
-        print(f"left out, the time was over: {', '.join(left_out)}")
-    if args.json is not None:
-        name = torch.cuda.get_device_name() if args.device.startswith("cuda") else args.device
-        outcome = {
-            "device": name, "torch": torch.__version__, "side_px": side,
-            "families": [asdict(row) for row in rows], "whole_clicks_ms": clicks,
-            "recorded": graphs, "cleaned": parts, "official": authors, "abreast": walks,
-            "full_card": full, "left_out": left_out,
-        }  # fmt: skip
-        args.json.write_text(json.dumps(outcome, indent=1) + "\n", "utf-8")
+        rows = [*self.report.found["families"], asdict(row)]
+        self.report.add(f"{family} {row.precision}: click {row.click_ms} ms, {told}", families=rows)
+
+    def graphs(self, family: str) -> None:
+        """Measure what recorded graphs of a family save."""
+        side = 128 if self.is_quick else 384
+        one = recorded(family, self.device, side, self.repeats, self._budget())
+        kept = {**self.report.found["recorded"], family: one}
+        self.report.add(f"{family}, recorded in ms: {one}", recorded=kept)
+
+    def clicks(self) -> None:
+        """Measure clicks, view and all."""
+        sides = (128,) if self.is_quick else (512, 2048)
+        found = whole_clicks(self.device, self.repeats, sides)
+        self.report.add(f"bundled, whole clicks in ms: {found}", whole_clicks_ms=found)
+
+    def cleaned(self) -> None:
+        """Measure the clean-up of masks."""
+        found = cleaned(self.device, 32 if self.is_quick else 384)
+        self.report.add(f"masks cleaned up: {found}", cleaned=found)
+
+    def walks(self) -> None:
+        """Measure objects that are walked abreast."""
+        found = abreast(self.device, *((3, 96) if self.is_quick else (48, 256)))
+        self.report.add(f"bundled, planes a second of four objects: {found}", abreast=found)
+
+    def full(self) -> None:
+        """Say what a full card answers."""
+        found = on_a_full_card(self.device)
+        told = (f"full card, {one['left_mb']} MB left: {one['told']}" for one in found)
+        self.report.add("\n".join(told), full_card=found)
+
+    def authors(self) -> None:
+        """Measure the authors' code of RITM beside ours."""
+        found = official(self.args.official, self.device, 512, self.repeats)
+        met = "" if found["times"] >= 3 else " (!)"
+        self.report.add(f"RITM, authors' code and ours: {found}{met}", official=found)
 
 
 if __name__ == "__main__":
