@@ -65,7 +65,8 @@ class Net:
     def decode(self, embedding: Any, _asked: Any, *, multimask: bool) -> Any:
         self._try("decode")
         count = 3 if multimask else 1
-        return embedding["image"][0].repeat(count, 1, 1), torch.tensor([0.9, 0.5, 0.1])[:count]
+        scores = torch.tensor([[0.9, 0.5, 0.1]])[:, :count]
+        return embedding["image"].repeat(1, count, 1, 1), scores
 
 
 def short(

@@ -85,7 +85,7 @@ class Run:
         self, prompts: Prompts, *, multimask: bool, state: SamState | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         self.model.multimask = multimask
-        low, scores = self.model.decode(Query(self.prepared, prompts, state=state))
+        ((low, scores),) = self.model.decode([Query(self.prepared, prompts, state=state)])
         return low.numpy(), scores.numpy()
 
     def check(self, got: tuple[np.ndarray, np.ndarray], name: str) -> None:

@@ -15,6 +15,8 @@ from napari_intseg.core.segmenter import Prepared, Query, Saving, mask_to_logits
 from napari_intseg.errors import MissingExtraError, WeightsError
 from napari_intseg.models import registry
 from napari_intseg.models.device import DeviceArrays
+from napari_intseg.models.net_model import OnDevice
+from napari_intseg.models.nets.mobile_encoders import EARLY_DIM
 from napari_intseg.models.registry import load_model
 from napari_intseg.testing import phantom_image
 
@@ -39,7 +41,7 @@ from napari_intseg.models.sam.mask_decoder import (
     read_weights,
 )
 from napari_intseg.models.sam.sam import SamSegmenter, TinyEncoder
-from napari_intseg.models.sam.square_frame import MASK_LOGIT, SquareFrame
+from napari_intseg.models.sam.square_frame import MASK_LOGIT, SquareFrame, fitted, resized
 
 CPU = "cpu"
 ONE = Prompts((Click(48, 60),))
@@ -385,10 +387,10 @@ def test_efficient_sam_takes_more_points_than_it_was_trained_on() -> None:
     made: Any = EfficientSamNet("vitt").eval()
     made.finish()
     embedding = {"image": torch.randn(1, 256, 64, 64)}
-    points, labels = torch.rand(9, 2) * 1024, torch.ones(9, dtype=torch.int64)
+    points, labels = torch.rand(1, 9, 2) * 1024, torch.ones((1, 9), dtype=torch.int64)
     with torch.inference_mode():
         all_nine, _ = made.decode(embedding, Asked(points, labels), multimask=False)
-        only_six, _ = made.decode(embedding, Asked(points[:6], labels[:6]), multimask=False)
+        only_six, _ = made.decode(embedding, Asked(points[:, :6], labels[:, :6]), multimask=False)
     assert (all_nine - only_six).abs().max() > 1e-4
 
 
@@ -406,3 +408,81 @@ def test_regrouped_attention_is_the_libraries(ours: Any) -> None:
     several = torch.randn(2, 1, 7, 256), torch.randn(2, 1, 500, 256)
     got, wanted = (net(several[0], several[1], several[1])[0] for net in (mine, theirs))
     assert torch.equal(got, wanted)
+
+
+def embedded(*names: str, seed: int) -> Prepared:
+    """Random embeddings under the names a network keeps them by."""
+    shapes = {"image": (256, 64, 64), "fine": (32, 256, 256), "high0": (32, 256, 256)}
+    rng = np.random.default_rng(seed)
+    shapes |= {"high1": (64, 128, 128)}
+    made = {n: rng.normal(size=(1, *shapes[n])).astype(np.float32) for n in names}
+    return Prepared((80, 120), made, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "kept", "takes_masks"),
+    [
+        (lambda: PromptedNet(TinyEncoder(hq=True), early_dim=EARLY_DIM), ("image", "fine"), True),
+        (lambda: EfficientSamNet("vitt"), ("image",), False),
+        (lambda: sam2.Sam2Net("tiny"), ("image", "high0", "high1"), True),
+        (lambda: PromptedNet(TinyEncoder()), ("image",), True),
+    ],
+    ids=["sam-hq", "efficient-sam", "sam2", "sam"],
+)
+def test_a_device_decodes_questions_of_one_form_in_one_pass(
+    make: Any, kept: tuple[str, ...], takes_masks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    made: Any = make().eval().requires_grad_(False)
+    for name, value in made.named_buffers():
+        if "gaussian" in name:
+            # EfficientSAM's are 0 before its weights are loaded: all places would be alike
+            value.normal_()
+    made.finish()
+    one, other = embedded(*kept, seed=0), embedded(*kept, seed=1)
+    queries = [
+        Query(one, ONE),
+        Query(one, TWO),
+        Query(one, Prompts((Click(9, 90),))),
+        Query(one, BOX),
+    ]
+    queries.append(Query(other, ONE))
+    if takes_masks:
+        before = mask_to_logits(np.hypot(*np.ogrid[-40:40, -60:60]) < 20)
+        queries += [Query(one, ONE, before), Query(other, ONE, before[::-1])]
+    passes, decode = [], made.decode
+
+    def counted(embedding: Any, asked: Asked, **how: Any) -> Any:
+        passes.append((len(embedding["image"]), len(asked.points)))
+        return decode(embedding, asked, **how)
+
+    monkeypatch.setattr(made, "decode", counted)
+    model = SamSegmenter(made, "of any kind", device=CPU)
+    wanted = model.predict_batch(queries)
+    assert passes == [(1, 1)] * len(queries), "a processor gains nothing by it"
+    passes.clear()
+    monkeypatch.setattr(OnDevice, "is_asynchronous", True)
+    monkeypatch.setattr(sam, "AT_ONCE", 2)
+    found = model.predict_batch(queries)
+    # a click alone, on more images and oftener than goes into one pass; then other forms
+    assert passes == [(1, 2), (1, 1), (1, 1), (1, 1), *([(2, 2)] if takes_masks else [])]
+    for got, expected in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(got.logits, expected.logits, rtol=0, atol=1e-4)
+        assert got.scores == pytest.approx(expected.scores, abs=1e-4)
+    # so close that a question or image in another's place would show
+    assert np.abs(wanted[0].logits - wanted[4].logits).max() > 1e-2
+    assert np.abs(wanted[0].logits - wanted[2].logits).max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(150, 100), (300, 470)])
+@pytest.mark.parametrize("how", ["bilinear", "bicubic"])
+def test_a_device_resizes_pictures_as_pillow_does(shape: tuple[int, int], how: Any) -> None:
+    # noise has the steepest steps, where bicubic leaves the range of bytes
+    image = np.random.default_rng(0).random((*shape, 3), np.float32)
+    # of the first shape twice its size, where Pillow rounds many halves
+    size = (300, 200)
+    wanted = resized(image, size, how, torch.device(CPU))
+    shown = torch.from_numpy(np.rint(image * 255).astype(np.uint8).transpose(2, 0, 1)[None])
+    differs = (fitted(shown, size, how) - wanted).abs()
+    assert differs.max() <= 1
+    assert (differs > 0).float().mean() < 0.005

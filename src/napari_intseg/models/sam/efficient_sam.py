@@ -169,7 +169,7 @@ class PointEncoder(nn.Module):
         self.bbox_bottom_right_embeddings = nn.Embedding(1, _EMBEDDING_DIM)
 
     def forward(self, points: Tensor, labels: Tensor) -> Tensor:
-        """Map points (n, 2) with labels (n,) to codes (n, 256); label -1 is no point."""
+        """Map points (B, n, 2), labels (B, n) to codes (B, n, 256); label -1 is no point."""
         # half a pixel, since SAM measures positions from a pixel's corner
         codes: Tensor = self.pe_layer((points + 0.5) / self.side_px)
         marks = (
@@ -179,7 +179,7 @@ class PointEncoder(nn.Module):
             (_BOTTOM_RIGHT, self.bbox_bottom_right_embeddings),
         )
         for label, mark in marks:
-            codes = codes + (labels[:, None] == label) * mark.weight
+            codes = codes + (labels[..., None] == label) * mark.weight
         return codes
 
 
@@ -285,18 +285,18 @@ class EfficientSamNet(nn.Module):
         Beyond six points, corners included, all are used; the published code drops the last.
         """
         points, labels = corners_first(asked)
-        missing = max(0, _POINTS - len(points))
+        missing = max(0, _POINTS - points.shape[1])
         points = nn.functional.pad(points, (0, 0, 0, missing), value=-1.0)
         labels = nn.functional.pad(labels, (0, missing), value=-1)
-        image = places_first(embedding["image"])
+        image = places_first(embedding["image"]).expand(len(points), -1, -1, -1)
         masks, scores = self.mask_decoder(
             image_embeddings=image,
             image_positional_embeddings=self.grid,
-            sparse_prompt_embeddings=self.prompt_encoder(points, labels)[None, None],
+            sparse_prompt_embeddings=self.prompt_encoder(points, labels)[:, None],
             dense_prompt_embeddings=torch.zeros_like(image),
             multimask_output=multimask,
         )
-        return masks[0, 0], scores[0, 0]
+        return masks[:, 0], scores[:, 0]
 
 
 def build(

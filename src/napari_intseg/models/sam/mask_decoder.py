@@ -4,7 +4,8 @@ Both are of the transformers library; weights come as original checkpoints, sing
 Face folders.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -28,12 +29,15 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoAttentio
 from transformers.models.sam_hq.configuration_sam_hq import SamHQMaskDecoderConfig
 from transformers.models.sam_hq.modeling_sam_hq import SamHQMaskDecoder
 
-from napari_intseg.core.prompts import Prompts
-from napari_intseg.core.segmenter import FloatArray
+from napari_intseg.core.prompts import Box, Prompts
+from napari_intseg.core.segmenter import Answer, FloatArray, Prepared, bounding_box
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
+from napari_intseg.models.device import upload
 from napari_intseg.models.sam.keys import Rules, renamed, tied, unwrapped
 from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
+
+_CPU = torch.device("cpu")
 
 # tokens up to which regrouping is less work: 8 heads of 16 channels against 256
 _FEW = 16
@@ -80,7 +84,7 @@ class _Regrouped(nn.Module):
 
     def regrouped(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor | None:
         """Return the outcome for a single image and prompt, None where it is not worth while."""
-        # batches are left to the library: here there is one image and one question at a time
+        # a processor takes one question at a time; batches, on a device, are left to the library
         if query.shape[0] != 1 or query.shape[1] != 1:
             return None
         one, other, third = query[0, 0], key[0, 0], value[0, 0]
@@ -181,24 +185,24 @@ class HighQualityDecoder(SamHQMaskDecoder):
 
         Parameters
         ----------
-        image : Tensor, shape (1, 256, 64, 64)
+        image : Tensor, shape (B, 256, 64, 64)
             Image embedding with the mask prompt's added.
         grid : Tensor, shape (1, 256, 64, 64)
             Position code.
-        sparse : Tensor, shape (1, 1, n, 256)
+        sparse : Tensor, shape (B, 1, n, 256)
             Codes of points and corners.
-        fine : Tensor, shape (1, 32, 256, 256)
+        fine : Tensor, shape (B or 1, 32, 256, 256)
             From `fine`.
 
         Returns
         -------
-        masks : Tensor, shape (4, 256, 256)
-        extra : Tensor, shape (1, 256, 256)
-        scores : Tensor, shape (4,)
+        masks : Tensor, shape (B, 4, 256, 256)
+        extra : Tensor, shape (B, 1, 256, 256)
+        scores : Tensor, shape (B, 4)
         """
-        tokens = [self.iou_token.weight, self.mask_tokens.weight, self.hq_token.weight]
+        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight, self.hq_token.weight])
         tokens_out, image_out = self.transformer(
-            point_embeddings=torch.cat([*tokens, sparse[0, 0]])[None, None],
+            point_embeddings=torch.cat([own.expand(len(sparse), 1, -1, -1), sparse], dim=2),
             image_embeddings=image,
             image_positional_embeddings=grid,
             attention_similarity=None,
@@ -207,27 +211,33 @@ class HighQualityDecoder(SamHQMaskDecoder):
         up = self.activation(self.upscale_layer_norm(self.upscale_conv1(image_out)))
         up = self.activation(self.upscale_conv2(up))
         heads = (*self.output_hypernetworks_mlps, self.hq_mask_mlp)
-        weights = torch.stack([head(tokens_out[0, 0, 1 + i]) for i, head in enumerate(heads)])
-        masks = torch.einsum("nc,chw->nhw", weights[:-1], up[0])
+        made = [head(tokens_out[:, 0, 1 + i]) for i, head in enumerate(heads)]
+        weights, own_weights = torch.stack(made[:-1], dim=1), made[-1]
+        masks = torch.einsum("bnc,bchw->bnhw", weights, up)
         wide = self.activation(self.mask_norm(self.mask_conv1(up)))
-        # the last convolution and the product with the fifth token are one, 32 times smaller
+        # the last convolution and the product with the fifth token are one, 32 times smaller; of
+        # each question in a group of its own
         last: Any = self.mask_conv2
-        kernel = torch.einsum("nc,cdij->ndij", weights[-1:], last.weight)
-        extra = functional.conv2d(wide, kernel, weights[-1:] @ last.bias, padding=1)[0]
-        extra = extra + torch.einsum("nc,chw->nhw", weights[-1:], fine[0])
-        return masks, extra, self.iou_prediction_head(tokens_out[0, 0, 0])
+        kernel = torch.einsum("bc,cdij->bdij", own_weights, last.weight)
+        grouped = wide.reshape(1, -1, *wide.shape[2:])
+        extra = functional.conv2d(
+            grouped, kernel, own_weights @ last.bias, padding=1, groups=len(wide)
+        ).transpose(0, 1)
+        extra = extra + torch.einsum("bc,bchw->bhw", own_weights, fine.expand_as(up))[:, None]
+        return masks, extra, self.iou_prediction_head(tokens_out[:, 0, 0])
 
     def answer(
         self, parts: tuple[Tensor, ...], *, multimask: bool, hq_only: bool
     ) -> tuple[Tensor, Tensor]:
-        """Return masks (n, 256, 256) and scores (n,) from what `forward` gave, best first."""
+        """Return masks (B, n, 256, 256), scores (B, n) from what `forward` gave, best first."""
         masks, extra, scores = parts
         if multimask:
-            chosen = torch.argsort(scores[1:], descending=True) + 1
-            masks, scores = masks[chosen], scores[chosen]
+            chosen = torch.argsort(scores[:, 1:], descending=True) + 1
+            scores = scores.gather(1, chosen)
+            masks = masks.gather(1, chosen[..., None, None].expand(-1, -1, *masks.shape[2:]))
         else:
-            masks, scores = masks[:1], scores[:1]
-        return (extra, scores[:1]) if hq_only else (masks + extra, scores)
+            masks, scores = masks[:, :1], scores[:, :1]
+        return (extra, scores[:, :1]) if hq_only else (masks + extra, scores)
 
 
 Embedding = dict[str, Tensor]
@@ -238,17 +248,17 @@ GRID = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """Prompts in the square of `sam_frame`.
+    """Prompts in the square of `sam_frame`: of one question, or of several that are alike in form.
 
     Parameters
     ----------
-    points : Tensor of float32, shape (n, 2)
+    points : Tensor of float32, shape (B, n, 2)
         ``(x, y)`` of the clicks.
-    labels : Tensor of int64, shape (n,)
+    labels : Tensor of int64, shape (B, n)
         1 for a positive click, else 0.
-    box : Tensor of float32, shape (4,), or None
+    box : Tensor of float32, shape (B, 4), or None
         ``(x0, y0, x1, y1)``.
-    mask : Tensor of float32, shape (1, 1, 256, 256), or None
+    mask : Tensor of float32, shape (B, 1, 256, 256), or None
         Low-resolution logits to start from.
     """
 
@@ -256,6 +266,39 @@ class Asked:
     labels: Tensor
     box: Tensor | None = None
     mask: Tensor | None = None
+
+    @property
+    def given(self) -> dict[str, Tensor]:
+        """What there is of it, by name."""
+        told = ((one.name, getattr(self, one.name)) for one in fields(self))
+        return {name: value for name, value in told if value is not None}
+
+    @property
+    def form(self) -> tuple[tuple[str, int], ...]:
+        """Says which questions fit into one pass.
+
+        Missing clicks are not filled up with points that are none, as SAM fills up by one: each is
+        a further token to attend to, and changes the answer.
+        """
+        return tuple((name, value.shape[1]) for name, value in self.given.items())
+
+
+def in_passes(asked: Sequence[Asked], most: int) -> list[list[int]]:
+    """Return the numbers of questions that go into one pass, those of one form, `most` at once."""
+    groups: dict[Any, list[int]] = {}
+    for number, one in enumerate(asked):
+        groups.setdefault(one.form, []).append(number)
+    return [
+        group[start : start + most]
+        for group in groups.values()
+        for start in range(0, len(group), most)
+    ]
+
+
+def joined(asked: Sequence[Asked], device: torch.device) -> Asked:
+    """Return questions of one form in main memory as one of several on a device."""
+    parts = ((name, [one.given[name] for one in asked]) for name in asked[0].given)
+    return Asked(**{name: upload(torch.cat(some).numpy(), device) for name, some in parts})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -281,20 +324,46 @@ class SamState:
         return int(np.argmin(differ))
 
 
+def answer_of(scores: FloatArray, full: FloatArray, low: FloatArray | None) -> Answer:
+    """Return an answer of masks (n, H, W), their scores (n,), and their low-resolution logits."""
+    told = tuple(map(float, scores))
+    chosen = int(np.argmax(told))
+    several = len(full) > 1
+    return Answer(
+        full[chosen],
+        state=None if low is None else SamState(low, chosen),
+        alternatives=tuple(full) if several else (),
+        scores=told if several else (),
+        info={"score": told[chosen]},
+    )
+
+
+def box_of(logits: FloatArray) -> Box | None:
+    """Return the box round what is object in logits (H, W), None if nothing is."""
+    box = bounding_box(logits > 0)
+    return None if box is None else Box(box[0], box[2], box[1] - 1, box[3] - 1)
+
+
 def asked_in(
-    frame: SquareFrame, shape: tuple[int, ...], prompts: Prompts, device: torch.device
+    frame: SquareFrame,
+    shape: tuple[int, ...],
+    prompts: Prompts,
+    device: torch.device = _CPU,
+    *,
+    mask: FloatArray | None = None,
 ) -> Asked:
-    """Return clicks and box of an image of `shape` in the square."""
+    """Return clicks and box of an image of `shape` in the square, with a mask (1, 256, 256)."""
     size = (shape[0], shape[1])
     points = [frame.position(click.row, click.col, size) for click in prompts.clicks]
     corners, box = None, prompts.box
     if box is not None:
         first, last = (box.row0, box.col0), (box.row1, box.col1)
-        corners = torch.tensor([*frame.position(*first, size), *frame.position(*last, size)])
+        corners = torch.tensor([[*frame.position(*first, size), *frame.position(*last, size)]])
     return Asked(
-        torch.tensor(points, dtype=torch.float32, device=device).reshape(-1, 2),
-        torch.tensor([int(c.positive) for c in prompts.clicks], dtype=torch.int64, device=device),
+        torch.tensor(points, dtype=torch.float32, device=device).reshape(1, -1, 2),
+        torch.tensor([[int(c.positive) for c in prompts.clicks]], dtype=torch.int64, device=device),
         None if corners is None else corners.to(device),
+        None if mask is None else upload(mask[None], device),
     )
 
 
@@ -313,8 +382,19 @@ class SamNet(Protocol):
     def decode(
         self, embedding: Embedding, asked: Asked, *, multimask: bool
     ) -> tuple[Tensor, Tensor]:
-        """Return low-resolution logits (n, 256, 256) and the estimated IoU of each (n,)."""
+        """Return low-resolution logits (B, n, 256, 256) and the estimated IoU of each (B, n).
+
+        The embedding is of B images, or of one that all questions are about.
+        """
         ...
+
+
+def together(images: Sequence[Prepared], load: Callable[[Prepared], Embedding]) -> Embedding:
+    """Return the embeddings of images as one of several, or the one that all of them are."""
+    if all(one is images[0] for one in images):
+        return load(images[0])
+    each = [load(one) for one in images]
+    return {name: torch.cat([one[name] for one in each]) for name in each[0]}
 
 
 class ImageEncoder(Protocol):
@@ -386,18 +466,18 @@ class PromptedNet(nn.Module):
         self, embedding: Embedding, asked: Asked, *, multimask: bool
     ) -> tuple[Tensor, Tensor]:
         """Return masks and scores, see `SamNet`; those of SAM-HQ best first."""
-        has_points = len(asked.points) > 0
+        count, has_points = asked.points.shape[:2]
         sparse, dense = self.prompt_encoder(
-            asked.points[None, None] if has_points else None,
-            asked.labels[None, None] if has_points else None,
-            asked.box[None, None] if asked.box is not None else None,
+            asked.points[:, None] if has_points else None,
+            asked.labels[:, None] if has_points else None,
+            asked.box[:, None] if asked.box is not None else None,
             asked.mask,
         )
-        image = places_first(embedding["image"])
+        image = places_first(embedding["image"]).expand(count, -1, -1, -1)
         if isinstance(self.mask_decoder, HighQualityDecoder):
             # a mask alone is a question too; the decoder then gets no points
             if sparse is None:
-                sparse = image.new_zeros(1, 1, 0, image.shape[1])
+                sparse = image.new_zeros(count, 1, 0, image.shape[1])
             parts = self.mask_decoder(image + dense, self.grid, sparse, embedding["fine"])
             return self.mask_decoder.answer(parts, multimask=multimask, hq_only=self.hq_only)
         masks, scores = self.mask_decoder(
@@ -407,7 +487,7 @@ class PromptedNet(nn.Module):
             dense_prompt_embeddings=dense,
             multimask_output=multimask,
         )
-        return masks[0, 0], scores[0, 0]
+        return masks[:, 0], scores[:, 0]
 
 
 def corners_first(asked: Asked) -> tuple[Tensor, Tensor]:
@@ -417,10 +497,11 @@ def corners_first(asked: Asked) -> tuple[Tensor, Tensor]:
     """
     points, labels = asked.points, asked.labels
     if asked.box is not None:
-        points = torch.cat([asked.box.reshape(2, 2), points])
-        labels = torch.cat([labels.new_tensor([2, 3]), labels])
-    if len(points) == 0:
-        return points.new_zeros(1, 2), labels.new_full((1,), -1)
+        points = torch.cat([asked.box.reshape(-1, 2, 2), points], dim=1)
+        corners = torch.arange(2, 4, device=labels.device).expand(len(labels), 2)
+        labels = torch.cat([corners, labels], dim=1)
+    if points.shape[1] == 0:
+        return points.new_zeros(len(points), 1, 2), labels.new_full((len(labels), 1), -1)
     return points, labels
 
 

@@ -6,7 +6,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from transformers.models.sam_hq.configuration_sam_hq import SamHQVisionConfig
 from transformers.models.sam_hq.modeling_sam_hq import SamHQVisionEncoder
 
 from napari_intseg import __version__
-from napari_intseg.core.prompts import Box, Click, PromptKind, Prompts
+from napari_intseg.core.prompts import Click, PromptKind, Prompts
 from napari_intseg.core.segmenter import (
     Answer,
     Array,
@@ -31,7 +31,6 @@ from napari_intseg.core.segmenter import (
     Query,
     Saving,
     Traits,
-    bounding_box,
 )
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict
@@ -54,15 +53,23 @@ from napari_intseg.models.sam.mask_decoder import (
     PromptedNet,
     SamNet,
     SamState,
+    answer_of,
     asked_in,
+    box_of,
     embed,
+    in_passes,
+    joined,
     load_into,
     places_first,
     read_weights,
     side_for,
     to_grid,
+    together,
 )
 from napari_intseg.models.sam.square_frame import SIDE_PX, SquareFrame
+
+AT_ONCE = 8
+"""Questions in one pass of the decoder on a device."""
 
 SAM_PROMPTS: frozenset[PromptKind] = frozenset({"click", "box", "mask"})
 # longer side of views: four times what SAM sees; beyond it an image only costs memory
@@ -211,7 +218,7 @@ class SamSegmenter(NetModel):
             If the device runs out of memory.
         """
         with memory_guard(self.hosted.device), torch.inference_mode():
-            found = [self.decode(query) for query in queries]
+            found = self.decode(queries)
             exact = self.hosted.dtype == torch.float32
             frame = self.hosted.net.frame
             masks = [
@@ -224,33 +231,52 @@ class SamSegmenter(NetModel):
             down = iter(download_all(*((scores, True) for _, scores in found), *masks, *kept))
         scores, full = (list(islice(down, len(queries))) for _ in range(2))
         low: Sequence[FloatArray | None] = list(down) or [None] * len(queries)
-        return [_answer(*one) for one in zip(scores, full, low, strict=True)]
+        return [answer_of(*one) for one in zip(scores, full, low, strict=True)]
 
-    def decode(self, query: Query) -> tuple[Tensor, Tensor]:
-        """Return the low-resolution logits (n, 256, 256) of a query, and the score of each."""
-        self.hosted.bring()
-        payload: Mapping[str, Array] = query.prepared.payload
-        embedding = self.hosted.on_device(
-            query.prepared,
-            lambda: {name: upload(array, self.hosted.device) for name, array in payload.items()},
-        )
-        asked = self._asked(query)
-        alone = len(asked.points) == 1 and asked.box is None and asked.mask is None
+    def decode(self, queries: Sequence[Query]) -> list[tuple[Tensor, Tensor]]:
+        """Return low-resolution logits (n, 256, 256) of queries, and the score of each.
+
+        A device takes those of one form in passes of up to `AT_ONCE`.
+        """
+        asked = [self._asked(query) for query in queries]
+        # a processor gains nothing by it: its way to attend is for one question
+        most = AT_ONCE if self.hosted.is_asynchronous else 1
+        found: dict[int, tuple[Tensor, Tensor]] = {}
+        for part in in_passes(asked, most):
+            low, scores = self._pass([queries[i] for i in part], [asked[i] for i in part])
+            found |= zip(part, zip(low, scores, strict=True), strict=True)
+        return [found[number] for number in range(len(queries))]
+
+    def _pass(self, queries: Sequence[Query], each: Sequence[Asked]) -> tuple[Tensor, Tensor]:
+        """Return logits (B, n, 256, 256) and scores (B, n) of questions of one form."""
+        hosted, net = self.hosted, self.hosted.net
+        hosted.bring()
+        embedding = together([query.prepared for query in queries], self._embedding)
+        asked = joined(each, hosted.device)
+        alone = set(asked.given) == {"points", "labels"} and asked.points.shape[1] == 1
         several = alone if self.multimask == "auto" else self.multimask
-        net: SamNet = self.hosted.net
-        told = ((one.name, getattr(asked, one.name)) for one in fields(asked))
-        given = {name: value for name, value in told if value is not None}
 
         def work(*inputs: Tensor) -> Sequence[Tensor]:
             here = dict(zip(embedding, inputs, strict=False))
-            prompts = Asked(**dict(zip(given, inputs[len(embedding) :], strict=True)))
-            return net.decode(here, prompts, multimask=several)
+            prompts = Asked(**dict(zip(asked.given, inputs[len(embedding) :], strict=True)))
+            found: tuple[Tensor, Tensor] = net.decode(here, prompts, multimask=several)
+            return found
 
         # what is not among the inputs has to be in the name: a recording fixes it
-        name = f"decode {' '.join((*embedding, *given))} {several}"
+        name = f"decode {' '.join((*embedding, *asked.given))} {several}"
+        inputs = *embedding.values(), *asked.given.values()
+        # of several nothing is recorded: their embeddings would be held, and launches are few
+        one_by_one = len(queries) == 1
         with torch.inference_mode():
-            found = self.hosted.graphs(name, work, *embedding.values(), *given.values())
-        return found[0], found[1]
+            low, scores = hosted.graphs(name, work, *inputs) if one_by_one else work(*inputs)
+        return low, scores
+
+    def _embedding(self, prepared: Prepared) -> Embedding:
+        payload: Mapping[str, Array] = prepared.payload
+        return self.hosted.on_device(
+            prepared,
+            lambda: {name: upload(array, self.hosted.device) for name, array in payload.items()},
+        )
 
     @property
     def signature(self) -> str:
@@ -274,11 +300,8 @@ class SamSegmenter(NetModel):
         prompts, mask = query.prompts, self._mask(query)
         if not prompts.clicks and prompts.box is None and query.prev_logits is not None:
             # a mask alone tells SAM little: its box goes along
-            prompts = replace(prompts, box=_box_of(query.prev_logits))
-        asked = asked_in(self.hosted.net.frame, query.prepared.shape, prompts, self.hosted.device)
-        return (
-            asked if mask is None else replace(asked, mask=upload(mask, self.hosted.device)[None])
-        )
+            prompts = replace(prompts, box=box_of(query.prev_logits))
+        return asked_in(self.hosted.net.frame, query.prepared.shape, prompts, mask=mask)
 
     def _mask(self, query: Query) -> FloatArray | None:
         """Return the mask prompt, shape (1, 256, 256): SAM's own last one, else the one given."""
@@ -295,25 +318,6 @@ class SamSegmenter(NetModel):
             return None
         kept = state.continued(given)
         return state.low[kept : kept + 1]
-
-
-def _answer(scores: FloatArray, full: FloatArray, low: FloatArray | None) -> Answer:
-    """Return an answer of masks (n, H, W), their scores, and their low-resolution logits."""
-    told = tuple(map(float, scores))
-    chosen = int(np.argmax(told))
-    several = len(full) > 1
-    return Answer(
-        full[chosen],
-        state=None if low is None else SamState(low, chosen),
-        alternatives=tuple(full) if several else (),
-        scores=told if several else (),
-        info={"score": told[chosen]},
-    )
-
-
-def _box_of(logits: FloatArray) -> Box | None:
-    box = bounding_box(logits > 0)
-    return None if box is None else Box(box[0], box[2], box[1] - 1, box[3] - 1)
 
 
 class TinyEncoder(TinyViT):

@@ -1,14 +1,13 @@
 """SAM 2.1 and EdgeTAM for images and, with their memory, for planes that follow each other."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers.models.edgetam_video.configuration_edgetam_video import EdgeTamVideoConfig
@@ -24,7 +23,6 @@ from napari_intseg.models.checkpoint import load_strict
 from napari_intseg.models.device import (
     Precision,
     download,
-    upload,
 )
 from napari_intseg.models.net_model import random_start_skipped
 from napari_intseg.models.nets.mobile_encoders import RepViT
@@ -43,7 +41,7 @@ from napari_intseg.models.sam.mask_decoder import (
     to_grid,
 )
 from napari_intseg.models.sam.sam import SamSegmenter
-from napari_intseg.models.sam.square_frame import LOW_PX, SIDE_PX, SquareFrame, imagenet
+from napari_intseg.models.sam.square_frame import LOW_PX, SIDE_PX, SquareFrame, imagenet, resized
 
 Size = Literal["tiny", "small", "base-plus", "large"]
 EDGE = "edgetam"
@@ -147,23 +145,21 @@ class Sam2Net(nn.Module):
     def heads(
         self, embedding: Embedding, asked: Asked, *, multimask: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return masks (n, 256, 256), scores (n,), their tokens (n, 256) and the object's score.
+        """Return masks (B, n, 256, 256), scores (B, n), their tokens (B, n, 256), and `seen`.
 
-        The object's score (1,) is negative when the object is thought to be out of sight.
+        The last (B, 1) is negative where the object is thought to be out of sight.
         """
         points, labels = corners_first(asked)
-        sparse, dense = self.body.prompt_encoder(
-            points[None, None], labels[None, None], None, asked.mask
-        )
+        sparse, dense = self.body.prompt_encoder(points[:, None], labels[:, None], None, asked.mask)
         masks, scores, tokens, seen = self.body.mask_decoder(
-            image_embeddings=places_first(embedding["image"]),
+            image_embeddings=places_first(embedding["image"]).expand(len(points), -1, -1, -1),
             image_positional_embeddings=self.grid,
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
             multimask_output=multimask,
             high_resolution_features=[embedding["high0"], embedding["high1"]],
         )
-        return masks[0, 0], scores[0, 0], tokens[0, 0], seen[0, 0]
+        return masks[:, 0], scores[:, 0], tokens[:, 0], seen[:, 0]
 
     def fused(self, image: Tensor, mask: Tensor, score: Tensor) -> Tensor:
         """Return image (1, 256, 64, 64) and mask (1, 1, 1024, 1024) together, (1, 64, 64, 64)."""
@@ -427,11 +423,8 @@ class Tracker:
     def look(self, image: FloatArray) -> EncodedPlane:
         """Return a plane as the network sees it; `image` is (H, W, 3) in [0, 1]."""
         # bytes and Pillow, as the published video predictor reads its frames
-        grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-        side = (self.side_px, self.side_px)
-        square = Image.fromarray(grey).resize(side, Image.Resampling.BICUBIC)
-        device = self.net.grid.device
-        pixels = imagenet(upload(np.array(square).transpose(2, 0, 1), device)[None].float() / 255)
+        device, side = self.net.grid.device, (self.side_px, self.side_px)
+        pixels = imagenet(resized(image, side, "bicubic", device) / 255)
         with computing_in(self.dtype, device):
             features, place = self.net.maps(pixels)
         return EncodedPlane({name: value.float() for name, value in features.items()}, place)
@@ -471,11 +464,10 @@ class Tracker:
         square = functional.interpolate(given, (SIDE_PX, SIDE_PX), mode="bilinear", antialias=True)
         high = square * _MASK_SCALE + _MASK_SHIFT
         low = functional.interpolate(high, (LOW_PX, LOW_PX), mode="bilinear", antialias=True)
-        nothing = Asked(square.new_zeros(0, 2), torch.zeros(0, dtype=torch.int64).to(square.device))
-        asked = Asked(nothing.points, nothing.labels, mask=self.net.body.mask_downsample(square))
+        asked = replace(_nothing(square), mask=self.net.body.mask_downsample(square))
         _, _, tokens, _ = self.net.heads(seen.features, asked, multimask=False)
         score = high.new_tensor([_MASK_SCALE * bool(mask.any()) + _MASK_SHIFT])
-        pointer = self._pointer(tokens[0], score)
+        pointer = self._pointer(tokens[0, 0], score)
         features = self._features(seen, (square > 0.5).float(), score)
         self.memory.prompted[index] = Remembered(low[0, 0], pointer, score, features)
 
@@ -490,8 +482,8 @@ class Tracker:
         if index in self.memory.prompted:
             return self.memory.prompted[index].low
         image = self._with_memory(index, seen, reverse=reverse)
-        nothing = Asked(image.new_zeros(0, 2), torch.zeros(0, dtype=torch.int64).to(image.device))
-        self.memory.followed[index] = self._answer(seen, image, nothing, is_prompted=False)
+        answer = self._answer(seen, image, _nothing(image), is_prompted=False)
+        self.memory.followed[index] = answer
         return self.memory.followed[index].low
 
     def _answer(
@@ -499,9 +491,10 @@ class Tracker:
     ) -> Remembered:
         corners = 0 if asked.box is None else 2
         # up to one point does not say what is meant: three masks, of which the best counts
-        multimask = len(asked.points) + corners <= 1
+        multimask = asked.points.shape[1] + corners <= 1
         embedding = {**seen.features, "image": image}
-        masks, scores, tokens, score = self.net.heads(embedding, asked, multimask=multimask)
+        found = self.net.heads(embedding, asked, multimask=multimask)
+        masks, scores, tokens, score = (one[0] for one in found)
         # nothing here waits for the device: what is best, and whether it is in sight, stays there
         best = scores.argmax()[None]
         low = torch.where(score > 0, masks.index_select(0, best)[0], _ABSENT)
@@ -575,6 +568,12 @@ class Tracker:
         codes = self.net.pointer_codes(times / max(1, longest - 1), pointers.shape[1])
         pieces = pointers.shape[1] // size
         return pointers.reshape(-1, size), codes.repeat_interleave(pieces, dim=0)
+
+
+def _nothing(like: Tensor) -> Asked:
+    """Return a question without prompts, on the device of a tensor."""
+    labels = torch.zeros((1, 0), dtype=torch.int64, device=like.device)
+    return Asked(like.new_zeros(1, 0, 2), labels)
 
 
 def sine_code(at: Tensor, dim: int) -> Tensor:

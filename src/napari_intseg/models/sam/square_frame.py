@@ -75,8 +75,7 @@ class SquareFrame:
         side_px : int
             Side of the square in pixels.
         device : torch.device
-            Where it is wanted. What travels is bytes, the image or the square, whichever is
-            smaller; the rest is done there.
+            Where it is wanted. The image travels as bytes; the rest is done there.
         exact : bool, default False
             Whether an image that is stretched travels as it is, not as bytes.
 
@@ -95,14 +94,7 @@ class SquareFrame:
             # resized on the CPU for MPS, which has no antialiasing
             return imagenet(fitted.to(device))
         # SAM was trained on 8-bit images resized by PIL
-        grey = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-        if device.type == "cpu" or max(image.shape) > side_px:
-            small = Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            planes = upload(np.array(small).transpose(2, 0, 1), device)[None].float()
-        else:
-            planes = upload(grey.transpose(2, 0, 1), device)[None].float()
-            # enlarged, PIL's is the plain one; it rounds to bytes
-            planes = functional.interpolate(planes, size, mode="bilinear").round()
+        planes = resized(image, size, "bilinear", device)
         # padded after normalisation, so that what is padded is the mean colour
         square = _normalised(planes, _SAM_MEAN, _SAM_STD)
         return functional.pad(square, (0, side_px - size[1], 0, side_px - size[0]))
@@ -141,6 +133,51 @@ class SquareFrame:
         small = functional.interpolate(cut, size, mode="bilinear", antialias=True)
         beside = (0, LOW_PX - size[1], 0, LOW_PX - size[0])
         return np.asarray(functional.pad(small, beside, value=-MASK_LOGIT)[0].numpy(), np.float32)
+
+
+def resized(
+    image: FloatArray,
+    size: tuple[int, int],
+    how: Literal["bilinear", "bicubic"],
+    device: torch.device,
+) -> Tensor:
+    """Return an image as bytes of another size, as Pillow makes them, on a device.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W, 3)
+        In [0, 1].
+    size : (int, int)
+        Rows and columns wanted.
+    how : {"bilinear", "bicubic"}
+        With antialiasing where the image becomes smaller.
+    device : torch.device
+        A GPU resizes it itself, see `fitted`.
+
+    Returns
+    -------
+    Tensor of float32, shape (1, 3, h, w)
+        Whole numbers from 0 to 255.
+    """
+    shown = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
+    # MPS has no antialiasing
+    if device.type in ("cpu", "mps"):
+        small = Image.fromarray(shown).resize(size[::-1], Image.Resampling[how.upper()])
+        return upload(np.array(small).transpose(2, 0, 1), device)[None].float()
+    return fitted(upload(shown.transpose(2, 0, 1), device)[None], size, how)
+
+
+def fitted(shown: Tensor, size: tuple[int, int], how: Literal["bilinear", "bicubic"]) -> Tensor:
+    """Return bytes (1, 3, H, W) at another size, where they are; see `resized`.
+
+    Columns first and then rows, each rounded, halves up, and cut to bytes, as Pillow does; fewer
+    than 1 in 500 values differ, by a step of 256.
+    """
+    found = shown.float()
+    for step in ((found.shape[2], size[1]), size):
+        found = functional.interpolate(found, step, mode=how, antialias=True)
+        found = (found + 0.5).floor().clamp(0, 255)
+    return found
 
 
 def imagenet(planes: Tensor) -> Tensor:
