@@ -233,8 +233,9 @@ def move(model: Any) -> None:
 
 BATCH = 8
 WHOLE_BATCHES = ("bundled", "ritm-hrnet18s")
-"""Models whose counts in a batch are compared; of the others two are enough to see that each tensor
-is in its place, as an encoding takes a second."""
+"""Models that are asked about as many images in a batch. SAMs, whose decoder takes what is alike in
+form, are asked about one; of the others two questions are enough to see that each tensor is in its
+place."""
 
 
 def counted(name: str, work: Callable[[], Any]) -> dict[str, Any]:
@@ -274,6 +275,20 @@ def replayed(model: Any, query: Any, image: np.ndarray) -> dict[str, Any]:
     return found
 
 
+def cut_out(model: Any, prompts: Any, side: tuple[int, int]) -> dict[str, Any]:
+    """Return what travels when two views of a slice in bytes are asked about."""
+    from napari_intseg.core.segmenter import Picture, PictureView, Query
+
+    picture = Picture(np.zeros(side, np.uint8))
+    whole = PictureView(picture, (0, side[0], 0, side[1]), side)
+    crop = PictureView(picture, (16, side[0] - 16, 20, side[1] - 20), side)
+
+    def ask(view: Any) -> Any:
+        return model.predict(Query(model.prepare(view), prompts))
+
+    return {**counted("picture", lambda: ask(whole)), **counted("crop", lambda: ask(crop))}
+
+
 def count(name: str) -> dict[str, Any]:
     """Return what travels when an image is prepared, and at its first, second and third click."""
     from napari_intseg.core.segmenter import Query
@@ -302,9 +317,12 @@ def count(name: str) -> dict[str, Any]:
                 found[step] = COUNTER.counts()
             several = name in WHOLE_BATCHES
             if hasattr(model, "predict_batch"):
-                seen = [model.prepare(image) for _ in range(BATCH)] if several else [prepared] * 2
+                same = [prepared] * (BATCH if model.traits.embeds else 2)
+                seen = [model.prepare(image) for _ in range(BATCH)] if several else same
                 queries = [Query(one, prompts, prev) for one in seen]
                 found |= counted("batch", lambda: model.predict_batch(queries))
+            if name in WHOLE_BATCHES:
+                found |= cut_out(model, prompts, side)
             if hasattr(model, "follow"):
                 planes = model.follow(lambda _: image, range(1, 5), masks={0: truth > 0})
                 next(planes)

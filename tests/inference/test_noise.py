@@ -3,6 +3,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_intseg.core.prompts import Click, Prompts
+from napari_intseg.evaluation.run import PreparedImages
 from napari_intseg.inference import slice_appearance
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.predict import Options
@@ -11,7 +12,7 @@ from napari_intseg.inference.slice_appearance import (
     denoised,
     noise_level,
 )
-from napari_intseg.inference.view import View
+from napari_intseg.inference.view import Flip, View
 
 
 def scene(rng: np.random.Generator, size: int = 128) -> np.ndarray:
@@ -90,6 +91,47 @@ def test_a_clean_slice_is_shown_as_it_is(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(
         one.view(view, one.shown()), view.read(lambda r, c: image[r, c], Intensity())
     )
+
+
+def test_a_model_that_cuts_views_out_of_bytes_gets_a_slice_once(rng: np.random.Generator) -> None:
+    image = (scene(rng) * 255).astype(np.uint8)
+    read_px = []
+
+    def read(rows: slice, cols: slice) -> np.ndarray:
+        read_px.append(image[rows, cols].size)
+        return image[rows, cols]
+
+    one = SliceAppearance(read, image.shape, Intensity(), True, PreparedImages(), "a slice")
+    whole, crop = View.whole(image.shape, (384, 384)), View(10, 60, 20, 90, (96, 134), image.shape)
+    first, second = (one.view(v, one.shown(), as_bytes=True) for v in (whole, crop))
+    assert second.picture is first.picture
+    np.testing.assert_array_equal(first.picture.values, image)
+    assert (second.box, second.shape, second.mirrored) == (crop.box, crop.out_shape, False)
+    assert Flip(134).image(second).mirrored
+    # once for its noise, of which there is none
+    assert read_px == [image.size, image.size]
+
+
+@pytest.mark.parametrize("why", ["noise", "levels", "size", "no store"])
+def test_other_slices_are_shown_as_before_to_such_a_model(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    noise = rng.normal(0, 0.1, (128, 128)) if why == "noise" else 0
+    image = (np.clip(scene(rng) + noise, 0, 1) * 255).astype(np.uint8)
+
+    class Read:
+        factors = (1, 2) if why == "levels" else (1,)
+
+        def __call__(self, rows: slice, cols: slice) -> np.ndarray:
+            return image[rows, cols]
+
+    if why == "size":
+        monkeypatch.setattr(slice_appearance, "_PICTURE_PX", image.size - 1)
+    store = None if why == "no store" else PreparedImages()
+    one = SliceAppearance(Read(), image.shape, Intensity(), True, store, "a slice")
+    view = View.whole(image.shape, (192, 192))
+    shown = one.view(view, one.shown(), as_bytes=True)
+    np.testing.assert_array_equal(shown, one.view(view, one.shown()))
 
 
 def test_of_a_large_slice_nothing_but_the_view_is_read(rng: np.random.Generator) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.segmenter import Answer, Prepared, Query, Traits
+from napari_intseg.core.segmenter import Answer, Picture, PictureView, Prepared, Query, Traits
 from napari_intseg.errors import WeightsError
 from napari_intseg.models import device as device_module
 from napari_intseg.models.bundled import (
@@ -45,6 +45,25 @@ def random_net(seed=0):
 @pytest.fixture(scope="module")
 def model():
     return Bundled(read_traits("random", {}), random_net(), device="cpu")
+
+
+@pytest.mark.parametrize("most", [255, 40], ids=["all values", "few values"])
+def test_a_view_of_a_picture_is_encoded_as_the_image_of_it(model, rng, most):
+    values = rng.integers(0, most, (64, 96)).astype(np.uint8)
+    whole = np.repeat(values[..., None], 3, 2).astype(np.float32) / 255
+    picture = Picture(values)
+    views = [
+        PictureView(picture, (0, 64, 0, 96), (64, 96)),
+        whole[:, ::-1],
+        PictureView(picture, (0, 60, 0, 90), (60, 90), mirrored=True),
+    ]
+    images = [whole, whole[:, ::-1], whole[:60, 89::-1]]
+    asked = Prompts((Click(30, 40), Click(5, 5, positive=False)))
+    found = model.predict_batch([Query(one, asked) for one in model.prepare_batch(views)])
+    for answer, image in zip(found, images, strict=True):
+        wanted = model.predict(Query(model.prepare(image), asked))
+        assert answer.logits.shape == image.shape[:2]
+        np.testing.assert_allclose(answer.logits, wanted.logits, rtol=0, atol=1e-3)
 
 
 def test_other_networks_are_enlarged_as_they_were_measured():

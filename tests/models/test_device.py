@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from napari_intseg.core.segmenter import Picture, PictureView
 from napari_intseg.errors import DeviceError
+from napari_intseg.inference.intensity import Intensity
+from napari_intseg.inference.view import View
 from napari_intseg.models import device as device_module
+from napari_intseg.models import net_model
 from napari_intseg.models.device import (
     choose_device,
     choose_precision,
     convolutions,
+    cut_out,
     download_all,
     has_bfloat16,
     list_devices,
@@ -23,6 +28,41 @@ from napari_intseg.models.device import (
 )
 from napari_intseg.models.net_model import OnDevice
 from napari_intseg.models.registry import load_model
+
+
+@pytest.mark.parametrize("colours", [(), (3,)], ids=["grey", "colour"])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_device_cuts_out_views_as_they_are_read(
+    rng: np.random.Generator, colours: tuple[int, ...], mirrored: bool
+) -> None:
+    values = rng.integers(0, 256, (50, 70, *colours)).astype(np.uint8)
+    for out_shape in ((60, 96), (20, 17)):
+        view = View(5, 45, 8, 64, out_shape, (50, 70))
+        wanted = view.read(lambda rows, cols: values[rows, cols], Intensity())
+        wanted = wanted[:, ::-1] if mirrored else wanted
+        asked = PictureView(Picture(values), view.box, out_shape, mirrored)
+        found = cut_out(torch.from_numpy(values), asked)
+        np.testing.assert_allclose(found[0].permute(1, 2, 0), wanted, rtol=0, atol=1e-5)
+
+
+def test_a_picture_goes_to_a_device_once_for_all_views_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hosted = OnDevice(torch.nn.Identity(), torch.device("cpu"), torch.float32)
+    # a device that is one for images, while tensors stay where they can be looked at
+    hosted.device = torch.device("meta")
+    sent: list[np.ndarray] = []
+
+    def upload(values: np.ndarray, _device: torch.device) -> torch.Tensor:
+        sent.append(values)
+        return torch.from_numpy(values)
+
+    monkeypatch.setattr(net_model, "upload", upload)
+    picture = Picture(np.eye(8, dtype=np.uint8))
+    hosted.cut_out(PictureView(picture, (0, 8, 0, 8), (8, 8)))
+    hosted.cut_out(PictureView(picture, (2, 6, 2, 6), (8, 8), mirrored=True))
+    assert len(sent) == 1
+    assert sent[0] is picture.values
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ ENCODED = (
     "efficient-sam-vitt", "sam2.1-tiny",
 )  # fmt: skip
 """Those that keep an encoding instead of the picture."""
+SAMS = ("mobile-sam", "sam-vit-b", "sam-hq-vit-tiny", "efficient-sam-vitt", "sam2.1-tiny")
 EXACT = ("ritm-hrnet18s-fbrs-b", "fbrs-resnet34", "ritm-hrnet18s-adapting")
 """Those that compute in float32, and so does what they are given."""
 RECORDED = {  # what is recorded, and how much fewer the launches of a click are then at the least
@@ -97,6 +98,15 @@ def test_every_adapter_is_counted():
     assert {spec.builder for spec in MODELS.values()} - others == counted
 
 
+@pytest.mark.parametrize("name", ["bundled", "ritm-hrnet18s"])
+def test_a_slice_in_bytes_travels_once_and_its_views_are_cut_out_there(counts, name):
+    found, clicks = counts[name], counts[name]["first"]["up_bytes"]
+    # grey: a byte a pixel, where an image of three colours took three for each of its views
+    assert found["picture"]["up_bytes"] <= found["pixels"] + clicks + 100
+    assert found["crop"]["up_bytes"] <= clicks + 100 < found["pixels"]
+    assert found["picture"]["waits"] == found["crop"]["waits"] == 0
+
+
 @pytest.mark.parametrize("name", [name for name in KEEPS if name not in EXACT])
 def test_a_picture_travels_as_bytes(counts, name):
     found = counts[name]
@@ -124,9 +134,17 @@ def test_the_bundled_network_encodes_beside_the_processor_and_a_batch_comes_down
         assert (found[step]["up"], found[step]["down"], found[step]["waits"]) == (1, 0, 0)
     # eight questions: what is kept of the images is put together, and then it is one pass
     assert found["batch"]["launches"] < 1.5 * found["second"]["launches"]
-    # SAM's decoder takes one question after the other, and all of the answers come down at once
-    for name in ("bundled", "ritm-hrnet18s", "mobile-sam", "sam-vit-b", "sam2.1-tiny"):
+    for name in ("bundled", "ritm-hrnet18s", *SAMS):
         assert (counts[name]["batch"]["down"], counts[name]["batch"]["waits"]) == (1, 0)
+
+
+@pytest.mark.parametrize("name", SAMS)
+def test_a_sam_decodes_eight_questions_in_one_pass(counts, name):
+    one, eight = counts[name]["second"], counts[name]["batch"]
+    # each answer is brought to its image's size by itself, as images may differ in size
+    assert eight["launches"] < 1.5 * one["launches"]
+    # clicks, labels and masks go up once for all of them
+    assert eight["up"] == one["up"]
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -160,6 +160,41 @@ class Prepared:
     device_nbytes: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Picture:
+    """A slice as it is shown, in bytes: what a device cuts views out of itself.
+
+    Parameters
+    ----------
+    values : ndarray of uint8, shape (H, W) or (H, W, 3)
+        Grey or RGB.
+    """
+
+    values: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureView:
+    """A rectangle of a picture at another size, in place of the image that a model prepares.
+
+    Parameters
+    ----------
+    picture : Picture
+        The slice.
+    box : (int, int, int, int)
+        ``(row0, row1, col0, col1)``, half-open, inside the picture.
+    shape : (int, int)
+        Rows and columns wanted; corners on corners, as `view.View` resamples.
+    mirrored : bool, default False
+        Whether left and right change places.
+    """
+
+    picture: Picture
+    box: tuple[int, int, int, int]
+    shape: tuple[int, int]
+    mirrored: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
     """One question to a model.

@@ -642,15 +642,15 @@ class _SliceQuestion:
 
     def prepare(self, view: View) -> list[Prepared]:
         """Return the image of a view, prepared, and its mirror image if that is wanted."""
-        image: FloatArray | None = None
-        store, prepared = self.seeing.store, []
+        image, store, prepared = None, self.seeing.store, []
         for mirrored in self.options.mirrored:
             key = _prepared_key(self.model, self.seeing.key, view, mirrored, self.seen.name)
             found = None if store is None else store.get(key)
             if found is None:
                 # read only when something is missing in the store
                 if image is None:
-                    image = self.seeing.view(view, self.seen)
+                    as_bytes = getattr(self.model, "sees_pictures", False)
+                    image = self.seeing.view(view, self.seen, as_bytes=as_bytes)
                 flip = Flip(view.out_shape[1])
                 found = self.model.prepare(flip.image(image) if mirrored else image)
                 if store is not None:

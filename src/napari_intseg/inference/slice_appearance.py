@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Array, FloatArray, Prepared
+from napari_intseg.core.segmenter import Array, FloatArray, Picture, PictureView, Prepared
 from napari_intseg.inference.blur import blurred
 from napari_intseg.inference.intensity import CT_WINDOWS, Intensity, slice_limits
 from napari_intseg.inference.patch import Patch
@@ -279,6 +279,8 @@ def _means(image: FloatArray) -> FloatArray:
 
 # slices up to this side are measured once, for all views of them; larger ones view by view
 MEASURED_PX = 512
+# pixels; of a larger slice a view is cut out here, since little of the slice is looked at
+_PICTURE_PX = 4_000_000
 # the side of the sample in the middle: 65,000 details, which takes 3 ms
 _SAMPLE_PX = 256
 
@@ -389,10 +391,48 @@ class SliceAppearance:
         # grey pictures that were compressed in colour differ by less
         return float(np.abs(shown - shown.mean(axis=2, keepdims=True)).mean()) > 1 / 255
 
-    def view(self, view: View, seen: AppliedAppearance) -> FloatArray:
-        """Return a view of the slice as a model gets it, float32 (h, w, 3) in [0, 1]."""
+    def view(self, view: View, seen: AppliedAppearance, *, as_bytes: bool = False) -> Any:
+        """Return a view of the slice as a model gets it.
+
+        Parameters
+        ----------
+        view : View
+            Of the slice.
+        seen : AppliedAppearance
+            From `shown`.
+        as_bytes : bool, default False
+            Whether the model takes a `PictureView` as well.
+
+        Returns
+        -------
+        ndarray of float32, shape (h, w, 3), or PictureView
+            In [0, 1].
+        """
+        if as_bytes and (picture := self.picture(view, seen)) is not None:
+            return picture
         soften = self.softener(seen) if view.shrunk <= SOFTENED else None
         return view.read(self.read, seen.intensity, soften=soften)
+
+    def picture(self, view: View, seen: AppliedAppearance) -> PictureView | None:
+        """Return a view for a model that cuts it out of the slice's bytes itself.
+
+        None where that is not the same: noise is taken away, the slice is large or has levels, or
+        there is no store, without which the slice would be made anew for each view.
+        """
+        is_large = self.shape[0] * self.shape[1] > _PICTURE_PX
+        if self.store is None or is_large or getattr(self.read, "factors", (1,)) != (1,):
+            return None
+        if view.shrunk <= SOFTENED and self.softener(seen) is not None:
+            return None
+        picture = self._kept(("picture", seen.name))
+        if picture is None:
+            raw = self.read(slice(0, self.shape[0]), slice(0, self.shape[1]))
+            shown = seen.intensity.to_grey(raw) if raw.ndim == 2 else seen.intensity.to_rgb(raw)
+            picture = Picture(np.clip(np.rint(shown * np.float32(255)), 0, 255).astype(np.uint8))
+            size = picture.values.nbytes
+            kept = Prepared(self.shape, picture, size, size)
+            self.store.put((self.key, ("picture", seen.name)), kept)
+        return PictureView(picture, view.box, view.out_shape)
 
     def _kept(self, what: Hashable) -> Any:
         found = None if self.store is None else self.store.get((self.key, what))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from napari_intseg.core.segmenter import (
     Array,
     FloatArray,
     Frame,
+    PictureView,
     Segmenter,
     bounding_box,
     logit,
@@ -33,8 +34,10 @@ class Flip:
 
     width: int
 
-    def image(self, image: Array) -> Array:
-        """Mirror an image, (H, W) or (H, W, C); the result is contiguous."""
+    def image(self, image: Any) -> Any:
+        """Mirror an image, (H, W) or (H, W, C), or a `PictureView`; arrays become contiguous."""
+        if isinstance(image, PictureView):
+            return replace(image, mirrored=not image.mirrored)
         return np.ascontiguousarray(image[:, ::-1])
 
     def click(self, click: Click) -> Click:

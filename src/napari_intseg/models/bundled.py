@@ -15,6 +15,7 @@ from napari_intseg.core.files import parse_json
 from napari_intseg.core.segmenter import (
     Answer,
     FloatArray,
+    PictureView,
     Prepared,
     Query,
     Traits,
@@ -22,6 +23,7 @@ from napari_intseg.core.segmenter import (
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.bundled_input import (
     CENTRE,
+    NARROW,
     TARGET_PX,
     answer_all,
     as_clicks,
@@ -194,18 +196,19 @@ class Bundled(NetModel):
         net = net.eval().fold()
         net = net.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.hosted = OnDevice(net, chosen, dtype)
+        self.sees_pictures = self.encodes_ahead and self.hosted.is_half
 
     @property
     def encodes_ahead(self) -> bool:
         """Whether a view that is prepared early is encoded beside what the processor does."""
         return self.hosted.device.type != "cpu"
 
-    def prepare(self, image: FloatArray) -> Prepared:
+    def prepare(self, image: FloatArray | PictureView) -> Prepared:
         """Encode a view.
 
         Parameters
         ----------
-        image : ndarray of float32, shape (H, W, 3)
+        image : ndarray of float32, shape (H, W, 3), or PictureView
             RGB in [0, 1].
 
         Raises
@@ -220,21 +223,35 @@ class Bundled(NetModel):
         """Return the size to which a view is filled up; those that share it share a pass."""
         return shape[0] + -shape[0] % STRIDE, shape[1] + -shape[1] % STRIDE
 
-    def prepare_batch(self, images: Sequence[FloatArray]) -> list[Prepared]:
+    def prepare_batch(self, images: Sequence[FloatArray | PictureView]) -> list[Prepared]:
         """Encode views of one `batch_shape` in one pass, in their order; see `prepare`.
 
         Nothing is read from the device, so that it computes while the processor goes on.
         """
         with memory_guard(self.hosted.device), torch.inference_mode():
             self.hosted.bring()
-            # middle grey, as colour views are filled up in training (`views._warp`)
-            shown = stacked([spread_narrow(image) for image in images], fill=0.5)
-            there = upload_picture(shown, self.hosted.device, exact=not self.hosted.is_half)
-            values = there.to(self.hosted.dtype).permute(0, 3, 1, 2)
+            values = self._shown(images).to(self.hosted.dtype)
             whole = filled_up(values, 0.5).contiguous(memory_format=torch.channels_last)
             kept = self.hosted.graphs("encode", self.hosted.net.encode, whole)
             apart = zip(images, _apart(kept, len(images)), strict=True)
             return [self._prepared((im.shape[0], im.shape[1]), one) for im, one in apart]
+
+    def _shown(self, images: Sequence[FloatArray | PictureView]) -> Tensor:
+        """Return views (B, 3, H, W) in [0, 1], spread, as large as the largest, on the device."""
+        arrays = [one for one in images if not isinstance(one, PictureView)]
+        # middle grey, as colour views are filled up in training (`views._warp`)
+        if len(arrays) == len(images):
+            shown = stacked([spread_narrow(image) for image in arrays], fill=0.5)
+            there = upload_picture(shown, self.hosted.device, exact=not self.hosted.is_half)
+            return there.permute(0, 3, 1, 2)
+        h, w = np.max([image.shape[:2] for image in images], axis=0)
+        views = [
+            spread_there(self.hosted.cut_out(one)) if isinstance(one, PictureView)
+            else self._shown([one])
+            for one in images
+        ]  # fmt: skip
+        filled = ((0, w - one.shape[3], 0, h - one.shape[2]) for one in views)
+        return torch.cat([F.pad(v, by, value=0.5) for v, by in zip(views, filled, strict=True)])
 
     def _prepared(self, shape: tuple[int, int], kept: list[Tensor]) -> Prepared:
         nbytes = sum(one.element_size() * one.nelement() for one in kept)
@@ -312,6 +329,22 @@ class Bundled(NetModel):
     def warm_up(self, shape: tuple[int, int] = (TARGET_PX, TARGET_PX)) -> None:
         """Answer once on an empty image, in the thread that will predict."""
         self.predict(Query(self.prepare(np.zeros((*shape, 3), np.float32)), CENTRE))
+
+
+def spread_there(image: Tensor) -> Tensor:
+    """Return a view (1, 3, H, W) as `spread_narrow` does, and wait for nothing."""
+    ordered = image[..., ::4, ::4].reshape(-1).sort().values
+    low, high = (_at_share(ordered, share) for share in (0.005, 0.995))
+    spread = ((image - low) / (high - low)).clamp(0, 1)
+    is_narrow = (high - low > 1e-3) & (high - low < NARROW)
+    return torch.where(is_narrow, spread, image)
+
+
+def _at_share(ordered: Tensor, share: float) -> Tensor:
+    """Return the percentile of ordered values, between two of them, as `numpy.percentile` does."""
+    at = share * (len(ordered) - 1)
+    first = int(at)
+    return ordered[first].lerp(ordered[min(first + 1, len(ordered) - 1)], at - first)
 
 
 class Maps:

@@ -12,8 +12,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from napari_intseg.core.segmenter import LOGIT_LIMIT, Array, FloatArray, is_out_of_memory
+from napari_intseg.core.segmenter import (
+    LOGIT_LIMIT,
+    Array,
+    FloatArray,
+    PictureView,
+    is_out_of_memory,
+)
 from napari_intseg.errors import DeviceError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -226,6 +233,28 @@ def upload_picture(picture: FloatArray, device: torch.device, *, exact: bool = F
         return upload(picture, device)
     shown = np.clip(np.rint(picture * np.float32(255)), 0, 255).astype(np.uint8)
     return upload(shown, device).float() / 255
+
+
+def cut_out(there: Tensor, view: PictureView) -> Tensor:
+    """Return a view of a picture where the picture is.
+
+    Parameters
+    ----------
+    there : Tensor of uint8, shape (H, W) or (H, W, 3)
+        The picture, on a device.
+    view : PictureView
+        Of it.
+
+    Returns
+    -------
+    Tensor of float32, shape (1, 3, h, w)
+        In [0, 1]; what `inference.view.View.read` gives of bytes, to rounding.
+    """
+    row0, row1, col0, col1 = view.box
+    part = there[row0:row1, col0:col1].float() / 255
+    planes = part[None] if part.ndim == 2 else part.permute(2, 0, 1)
+    found = interpolate(planes[None], view.shape, mode="bilinear", align_corners=True)
+    return (found.flip(3) if view.mirrored else found).expand(-1, 3, -1, -1)
 
 
 def download(logits: Tensor, *, exact: bool = False) -> FloatArray:

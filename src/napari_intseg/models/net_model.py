@@ -18,6 +18,8 @@ from napari_intseg.core.segmenter import (
     NOTHING,
     Array,
     FloatArray,
+    Picture,
+    PictureView,
     Prepared,
     Saving,
     Traits,
@@ -28,8 +30,10 @@ from napari_intseg.models.device import (
     Precision,
     choose_device,
     choose_precision,
+    cut_out,
     give_back,
     memory_guard,
+    upload,
 )
 from napari_intseg.models.nets.click_maps import Scale
 from napari_intseg.models.nets.hrnet import Distribute, DistributeOne
@@ -215,7 +219,7 @@ class OnDevice:
         self._saving = NOTHING
         self._home: tuple[torch.device, torch.dtype] | None = None
         self._exact: dict[str, Tensor] | None = None
-        self._there: WeakKeyDictionary[Prepared, Any] | None = None
+        self._there: WeakKeyDictionary[Prepared | Picture, Any] | None = None
         self.settle()
 
     @property
@@ -277,8 +281,13 @@ class OnDevice:
             # numpy has no bfloat16
             return np.ascontiguousarray(out.float().cpu().numpy()[0])
 
-    def on_device(self, prepared: Prepared, load: Callable[[], T]) -> T:
-        """Return what a question needs of an image, on the device.
+    def cut_out(self, view: PictureView) -> Tensor:
+        """Return a view of a picture on the device, see `device.cut_out`; the picture stays."""
+        picture = view.picture
+        return cut_out(self.on_device(picture, lambda: upload(picture.values, self.device)), view)
+
+    def on_device(self, prepared: Prepared | Picture, load: Callable[[], T]) -> T:
+        """Return what a question needs of an image or picture, on the device.
 
         It is loaded for the first question, and stays there as long as the image is kept, until
         `release` or `save_memory`; so an image travels once. On a processor nothing is kept twice.
@@ -465,10 +474,14 @@ class NetModel:
         The network, which the adapter sets.
     traits : Traits
         How it wants to be used; the adapter sets it.
+    sees_pictures : bool
+        Whether it prepares a `PictureView`, too: it was loaded to a device in half precision, in
+        which a picture is no coarser than what it computes in.
     """
 
     hosted: OnDevice
     traits: Traits
+    sees_pictures: bool = False
 
     @property
     def parts(self) -> tuple[OnDevice]:

@@ -17,7 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import CLICKS, Answer, FloatArray, Prepared, Query, Traits, ZoomIn
+from napari_intseg.core.segmenter import (
+    CLICKS,
+    Answer,
+    FloatArray,
+    PictureView,
+    Prepared,
+    Query,
+    Traits,
+    ZoomIn,
+)
 from napari_intseg.errors import WeightsError
 from napari_intseg.models.checkpoint import load_checkpoint, load_strict, required
 from napari_intseg.models.device import (
@@ -375,25 +384,32 @@ class Ritm(NetModel):
         cast_layers(quick, dtype)
         self.hosted = OnDevice(quick, chosen, dtype, cast=cast_layers)
         self.traits = traits
+        self.sees_pictures = self.hosted.is_asynchronous and self.hosted.is_half
         self._layout = torch.contiguous_format if plain else torch.channels_last
 
-    def prepare(self, image: FloatArray) -> Prepared:
+    def prepare(self, image: FloatArray | PictureView) -> Prepared:
         """Keep the image for the network, in main memory; the first question uploads it.
 
         Parameters
         ----------
-        image : ndarray of float32, shape (H, W, 3)
+        image : ndarray of float32, shape (H, W, 3), or PictureView
             RGB in [0, 1].
         """
+        if isinstance(image, PictureView):
+            # the picture is counted by itself
+            size = self.hosted.device_bytes(3 * 4 * image.shape[0] * image.shape[1])
+            return Prepared(image.shape, image, 0, size)
         # a copy in order: what is kept must not change with the caller's array
         kept = torch.from_numpy(np.array(image, np.float32, order="C")).permute(2, 0, 1)[None]
         there = self.hosted.device_bytes(kept.nbytes)
         return Prepared((image.shape[0], image.shape[1]), kept, kept.nbytes, there)
 
     def _image(self, prepared: Prepared) -> Tensor:
-        kept: Tensor = prepared.payload
+        kept: Tensor | PictureView = prepared.payload
 
         def load() -> Tensor:
+            if isinstance(kept, PictureView):
+                return self.hosted.cut_out(kept).contiguous(memory_format=self._layout)
             exact = not self.hosted.is_half
             there = upload_picture(kept.numpy(), self.hosted.device, exact=exact)
             return there.contiguous(memory_format=self._layout)
