@@ -26,6 +26,8 @@ examples:
       --network pspnet --name pspnet-cityscapes
   napari-intseg weights convert ours_cvpr18/model.ckpt.index \\
       --network latent-diversity --name latent --setting width=64 --setting hidden=64
+  napari-intseg weights convert pascal_itis.index --network itis --name itis \\
+      --setting backbone=xception65 --setting width=32 --setting masked=false
   napari-intseg weights verify"""
 # exit code: a file is not what was published
 DAMAGED = 1

@@ -79,9 +79,10 @@ NETWORKS: Mapping[str, Network] = MappingProxyType({
             "ris-net", "RIS-Net, regions between clicks", "earlier_nets:RisNet",
             "Liew et al., ICCV 2017", width=16,
         ),
-        _from_paper(
-            "itis", "ITIS, DeepLabV3+ with distances to the mask", "earlier_nets:ItisNet",
-            "arXiv:1805.04398", backbone="resnet34", width=64,
+        Network(
+            "itis", "ITIS, DeepLabV3+ with distances to the mask; unproven on residual networks",
+            f"{_NETS}.earlier_nets:ItisNet", "itis-1", "arXiv:1805.04398",
+            MappingProxyType({"backbone": "resnet34", "width": 64}),
         ),
         Network(
             "latent-diversity",

@@ -46,8 +46,8 @@ def made(name):
 def test_every_network_built_from_a_paper_says_so_and_is_tested_here():
     assert set(SMALL) == set(NETWORKS) - {"click-pyramid"}
     for name in SMALL:
-        # test_edgeflow_parity.py, test_latent_diversity.py
-        is_compared = name in ("edgeflow", "latent-diversity")
+        # test_edgeflow_parity.py, test_itis_parity.py, test_latent_diversity.py
+        is_compared = name in ("edgeflow", "itis", "latent-diversity")
         assert NETWORKS[name].title.endswith(UNPROVEN) is not is_compared
         assert "unproven" in NETWORKS[name].title
         assert NETWORKS[name].paper

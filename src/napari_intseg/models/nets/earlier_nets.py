@@ -29,6 +29,7 @@ References
        2018.
 """
 
+import math
 from typing import Any, Literal, cast
 
 import torch
@@ -43,7 +44,7 @@ from napari_intseg.models.nets.click_net import (
     normed,
     smaller,
 )
-from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead
+from napari_intseg.models.nets.deeplab import DeepLab, SeparableHead, XceptionDeepLab
 from napari_intseg.models.nets.resnet import Backbone, BasicBlock
 from napari_intseg.models.nets.resnet import layer as blocks
 from napari_intseg.models.nets.semantic_parts import (
@@ -366,7 +367,10 @@ class LatentDiversityNet(WholeNet):
             zip(vgg_widths(width), _DEPTHS_19, strict=True), 1
         ):
             for layer in range(1, depth + 1):
-                self.encoder[f"conv{number}_{layer}"] = nn.Conv2d(inputs, outputs, 3, padding=1)
+                conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+                # nothing normalises between the layers: else little is left after sixteen of them
+                nn.init.kaiming_normal_(conv.weight)
+                self.encoder[f"conv{number}_{layer}"] = conv
                 inputs = outputs
             joined += outputs
         self.context = nn.ModuleList([_Blended(joined, hidden, 1, 1)])
@@ -454,23 +458,44 @@ class ItisNet(WholeNet):
     Parameters
     ----------
     backbone : str, default "resnet34"
-        One of `BACKBONES` of the residual networks.
+        One of `BACKBONES` of the residual networks; or "xception65", as the authors' files have it.
     width : int, default 128
-        Channels of the pyramid.
+        Channels of the pyramid; with Xception of its first convolution, published with 32.
+    masked : bool, default True
+        With Xception: whether the mask before is an input. The evaluation that the authors'
+        files come with has it not.
     """
 
-    def __init__(self, backbone: Backbone = "resnet34", width: int = 128) -> None:
-        super().__init__(SPREAD_PX, "gaussian", backbone=backbone, width=width)
+    def __init__(
+        self, backbone: Backbone | Literal["xception65"] = "resnet34", width: int = 128,
+        *, masked: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(SPREAD_PX, "gaussian", backbone=backbone, width=width, masked=masked)
+        self.masked = masked
+        self.body: XceptionDeepLab | None = None
+        if backbone == "xception65":
+            self.body = XceptionDeepLab(5 + masked, 2, width)
+            return
         self.encoder = DeepLab(backbone, width)
         self.enter = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
         self.head = SeparableHead(width, width // 2)
 
     def respond(self, image: Tensor, maps: Tensor, prev: Tensor) -> Tensor:
-        """Return logits (B, 1, H / 4, W / 4)."""
+        """Return logits (B, 1, H / 4, W / 4), or with Xception (B, 1, H, W)."""
         mask = distance_map(prev.float()).to(maps)
-        extra = self.enter(torch.cat((maps, mask), 1))
-        logits: Tensor = self.head(self.encoder(image, extra))
-        return logits
+        if self.body is None:
+            extra = self.enter(torch.cat((maps, mask), 1))
+            logits: Tensor = self.head(self.encoder(image, extra))
+            return logits
+        # cut at 20 pixels, and 25 times a density, in the authors' code; negative clicks first
+        spread = 2.5 / math.sqrt(2 * math.pi) * maps.clamp(min=math.exp(-2)).flip(1)
+        given = (colours(image), *((mask,) if self.masked else ()), spread)
+        # all channels go from [0, 1] to [-1, 1], as colours do
+        scores = self.body(2 * torch.cat(given, 1) - 1)
+        # a softmax over two classes is a sigmoid of their difference
+        return _enlarged_from_zero(
+            scores[:, 1:] - scores[:, :1], (image.shape[-2], image.shape[-1])
+        )
 
 
 STEPS = 5

@@ -348,6 +348,19 @@ RULES: Mapping[str, Rules] = {
         (r"^last\.weights$", "last.weight"),
         (r"^last\.biases$", "last.bias"),
     ),
+    # of the files of Xception alone, whose names have slashes
+    "itis": (
+        (r".*/Adam(_\d)?$|^(beta\d_power|global_step)$", ""),
+        (r"/(depthwise_)?weights$", "/conv/weight"),
+        (r"/biases$", "/conv/bias"),
+        (r"/BatchNorm/gamma$", "/bn/weight"),
+        (r"/BatchNorm/beta$", "/bn/bias"),
+        (r"/BatchNorm/moving_mean$", "/bn/running_mean"),
+        (r"/BatchNorm/moving_variance$", "/bn/running_var"),
+        (r"/xception_module", ""),
+        (r"^(?=\w+/)", "body/"),
+        (r"/", "."),
+    ),
 }
 """By network. Others have the names that are here."""
 
