@@ -201,3 +201,13 @@ def test_a_box_that_cannot_be_used_is_told_before_anything_is_written(
     assert segment(scan[0], tmp_path / "l.nrrd", *words) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "l.nrrd").exists()
+
+
+@pytest.mark.usefixtures("model")
+def test_an_answer_that_is_not_offered_is_told_in_the_words_of_the_shell(scan, tmp_path, capsys):
+    path, _ = scan
+    words = ["--model", "boxer", "--click", "4,12,20", "--answer"]
+    assert segment(path, tmp_path / "l.nrrd", *words, "1") == 0
+    assert segment(path, tmp_path / "l.nrrd", *words, "30") == 2
+    told = capsys.readouterr().err
+    assert "for the first click of object 1, got 30" in told

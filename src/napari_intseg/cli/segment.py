@@ -483,6 +483,11 @@ def _choose_answer(session: "Session", args: argparse.Namespace) -> None:
     # a model with one answer has given its best
     if not offered and args.answer == 1:
         return
+    if args.answer > max(1, offered):
+        raise PromptError(
+            f"answer cannot be taken: expected --answer 1 to {max(1, offered)} for the first click "
+            f"of object {session.object}, got {args.answer}. Choose another, or click elsewhere."
+        )
     session.choose_alternative(args.answer - 1)
     if not args.quiet:
         told = f"answer {args.answer} of {offered}"
