@@ -8,7 +8,7 @@ import pytest
 
 from napari_intseg.cli.main import _joined, _parser
 from napari_intseg.models.automatic.hub_models import FAMILIES
-from napari_intseg.models.networks import NETWORKS
+from napari_intseg.models.networks import NETWORKS, UNPROVEN
 from napari_intseg.models.networks import SEMANTIC_NETWORKS as SEMANTIC
 from napari_intseg.models.registry import MODELS
 
@@ -69,3 +69,13 @@ def test_models_and_networks_that_are_named_exist() -> None:
 def test_every_network_of_a_paper_stands_in_it() -> None:
     missing = [name for name in NETWORKS if name != "click-pyramid" and f"`{name}`" not in PAGE]
     assert missing == []
+
+
+def test_what_is_built_from_a_paper_alone_says_so_in_its_row() -> None:
+    rows = [line.strip("|").split(" | ") for line in PAGE.splitlines() if line.startswith("| 20")]
+    unproven = [n for n, spec in {**NETWORKS, **SEMANTIC}.items() if spec.title.endswith(UNPROVEN)]
+    assert {"delse", "segnet"} <= set(unproven)
+    for name in unproven:
+        told = [row[4] for row in rows if re.search(rf"[` ]{name}`", row[3])]
+        assert told, name
+        assert all("unproven" in proof for proof in told), name
