@@ -83,8 +83,9 @@ TAIL = """
 A network of one's own in RITM's form may be trained on other inputs; its checkpoint's configuration
 names them. `click_maps`: `disk`, `distance` (BRS), `truncated` (Xu et al. 2016) or `gaussian`
 (ITIS). `prev_map`: `probability`, or ITIS's distances to the previous mask, `distance` or
-`signed_distance`. Those of Xu et al. and ITIS (arXiv:1603.04042, arXiv:1805.04398) are drawn after
-papers and code, without a published network at hand: **unproven**.
+`signed_distance`. Those of Xu et al. (arXiv:1603.04042) are drawn after the paper: **unproven**. Of
+ITIS (arXiv:1805.04398) distances are those of its code; Gaussians lack its cut at 20 pixels, which
+network `itis` has.
 
 ## Automatic models, to start from
 
