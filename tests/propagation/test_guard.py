@@ -174,6 +174,7 @@ def test_through_time_nothing_is_held_to_the_first_frame():
     assert (settings.restraint.cone, settings.restraint.closing) == (0.0, 0.0)
     assert settings.ending.max_spread == 0.0
     assert settings.ending.min_affirmed == 0.0, "planes across hold a place over time, no shape"
+    assert settings.ending.min_alike == 0.0
 
 
 def tapering():
@@ -302,13 +303,13 @@ def bent():
     return data
 
 
-def reached(data, axis, share, spacing=(1.0, 1.0, 1.0), across=True):
+def reached(data, axis, share, spacing=(1.0, 1.0, 1.0), across=True, alike=0.0):
     volume = Volume(np.moveaxis(data, 0, axis), spacing=spacing)
     session = Session(Parts(across), volume, axis=axis, window=(0, 255), zoom_in=None)
     at = [28, 28]
     at.insert(axis, 5)
     session.click(tuple(at))
-    session.propagate(settings=WalkSettings(Ending(min_affirmed=share)))
+    session.propagate(settings=WalkSettings(Ending(min_affirmed=share, min_alike=alike)))
     return indices_of(np.moveaxis(session.mask, axis, 0))
 
 
@@ -322,6 +323,12 @@ def test_planes_across_end_an_object_whose_sections_do_not(axis):
 def test_where_planes_across_affirm_it_an_object_goes_on(axis):
     assert reached(bent(), axis, 0.0) == list(range(3, 8))
     assert reached(bent(), axis, 0.5) == list(range(3, 15))
+
+
+def test_where_grey_values_are_the_same_an_object_goes_on_with_a_model_that_is_good_across():
+    alike = Ending().min_alike
+    assert reached(bent(), 0, 0.0, alike=alike) == list(range(3, 15))
+    assert reached(bent(), 0, 0.0, alike=alike, across=False) == list(range(3, 8))
 
 
 def test_by_default_they_are_asked_of_a_model_that_is_good_at_it_alone():
@@ -380,11 +387,33 @@ def test_it_takes_all_planes_across_to_end_an_object_or_to_go_on():
     assert ending.overruled("another", (0.4, 1.0)) == "another"
 
 
-def test_what_planes_across_say_overrules_a_taper_but_neither_a_leak_nor_a_change_of_brightness():
+def test_what_planes_across_say_overrules_a_taper_and_a_change_of_brightness_but_no_leak():
     ending = Ending(min_affirmed=0.5)
-    assert ending.overruled("another", (1.0, 1.0)) is None
+    for why in ("another", "unlike"):
+        assert ending.overruled(why, (0.5, 1.0)) is None
+        assert ending.overruled(why, (0.4, 1.0)) == why
+        assert ending.overruled(why, (1.0, 1.0), tapered=300) == why
     assert ending.overruled("leaked", (1.0, 1.0)) == "leaked"
-    assert ending.overruled("unlike", (1.0, 1.0)) == "unlike"
     assert ending.overruled(None, None) is None
-    assert ending.overruled("another", (1.0, 1.0), tapered=300) == "another"
     assert ending.overruled(None, (0.4, 0.4), tapered=300) == "another"
+
+
+@pytest.mark.parametrize(
+    ("why", "shares", "tapered", "told"),
+    [
+        ("another", (0.0, 0.5), 0, None),
+        ("another", None, 0, None),
+        ("another", (0.0, 0.4), 0, "another"),
+        ("another", None, 300, "another"),
+        ("unlike", None, 0, "unlike"),
+        ("leaked", None, 0, "leaked"),
+    ],
+)
+def test_where_grey_values_are_the_anchors_a_taper_ends_nothing_that_no_plane_denies(
+    why, shares, tapered, told
+):
+    ending = Ending()
+    assert ending.overruled(why, shares, likeness=0.8, tapered=tapered) == told
+    assert ending.overruled(why, shares, likeness=0.79, tapered=tapered) == why
+    unasked = Ending(min_alike=0)
+    assert unasked.overruled(why, shares, likeness=1.0, tapered=tapered) == why

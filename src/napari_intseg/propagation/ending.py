@@ -45,6 +45,8 @@ _TAPERED = 0.7
 # share of a mask's widest line: a plane across that crosses less of it passes near its rim. With
 # 0, .3, .5 and .7 hippocampi came to .60 .62 .62 .61 at a click (docs/results.md)
 _MIDDLE = 0.5
+# reasons to end that say nothing of a leak: others may know better, see `Ending.overruled`
+SOFT = frozenset({"another", "unlike"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,10 @@ class Ending:
         None of the planes across, through the deepest point of the clicked mask, affirms as much of
         the mask where it crosses it, as a share of what it affirms of the clicked mask, see
         `guidance.cross_sections`. Where all of them affirm as much, the object goes on although it
-        had tapered. 0: they are not asked.
+        had tapered or its brightness has changed. 0: they are not asked.
+    min_alike : float, default 0.8
+        Where its grey values are at least so like those of the anchor's mask, that it had tapered
+        ends an object only if all planes across deny it; 0: however like they are, it ends.
     keeps_ends : bool, default True
         It was started from a plane that propagation had answered, and is where the object ended
         then: a click there corrects what is known, and one behind the end says that it goes on.
@@ -110,6 +115,9 @@ class Ending:
     # nuclei rose from .58 to .76 at a click, and no kind of object lost more than .006; with .7
     # hippocampi end too early (docs/results/volumes.md, "Planes across as the default")
     min_affirmed: float = 0.5
+    # hippocampi that were left too early were at .9 to 1, nuclei and cells behind their ends at
+    # .5 to .7 (docs/results.md, "Ends that grey values deny"); other limits were not tried
+    min_alike: float = 0.8
 
     def is_beyond(self, distance_mm: float) -> bool:
         """Whether a plane so far from the anchor is not walked to any more."""
@@ -165,13 +173,19 @@ class Ending:
         return "unlike" if likeness < self.min_likeness else None
 
     def overruled(
-        self, why: str | None, shares: tuple[float, float] | None, *, tapered: int = 0
+        self,
+        why: str | None,
+        shares: tuple[float, float] | None,
+        *,
+        likeness: float = 0.0,
+        tapered: int = 0,
     ) -> str | None:
-        """Return why a walk stops once planes across have been heard.
+        """Return why a walk stops once planes across and grey values have been heard.
 
-        One of them alone may leave half of an object out, or flood two. So it takes both to end an
-        object, and both to go on. That the brightness changed counts more than they do: with their
-        word against it a vertebra went on into its neighbours.
+        One plane across alone may leave half of an object out, or flood two. So it takes both to
+        end an object, and both to let it go on. That it had tapered is a weak sign, since objects
+        bend and branch: where grey values are those of the anchor, one of them is enough to go on,
+        and so is that none says anything.
 
         Parameters
         ----------
@@ -179,18 +193,22 @@ class Ending:
             From `reason`.
         shares : (float, float) or None
             From `affirmed`.
+        likeness : float, default 0.0
+            See `Appearance.likeness`.
         tapered : int, default 0
             From `tapered_to`. Behind a plane to which the object had tapered, planes across that
             pass through what is left of it see what touches it as well: they end it, but do not
             say that it goes on.
         """
-        if shares is None:
-            return why
-        least, most = shares
+        least, most = (0.0, 1.0) if shares is None else shares
+        is_denied = most < self.min_affirmed
         if why is None:
-            return None if most >= self.min_affirmed else "another"
-        goes_on = why == "another" and not tapered and least >= self.min_affirmed
-        return None if goes_on else why
+            return "another" if is_denied else None
+        if why not in SOFT or tapered or is_denied:
+            return why
+        is_alike = why == "another" and 0 < self.min_alike <= likeness
+        is_affirmed = shares is not None and least >= self.min_affirmed
+        return None if is_affirmed or is_alike else why
 
     def _is_another(
         self, mask: BoolArray, neighbour: BoolArray, areas: Sequence[int], led: int

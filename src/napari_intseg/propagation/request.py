@@ -65,6 +65,7 @@ class WalkSettings:
             max_widening=0.0,
             keeps_ends=False,
             min_affirmed=0.0,
+            min_alike=0.0,
         )
         # an object may move by 7/10 of its radius (docs/reference/propagation.md)
         restraint = Restraint(steepness=0.0, motion_mm=motion_mm, share=0.7, cone=0.0, closing=0.0)

@@ -18,6 +18,7 @@ from napari_intseg.propagation import confidence
 from napari_intseg.propagation.correction import Correction, corrected, grown, inner
 from napari_intseg.propagation.ending import (
     NECK,
+    SOFT,
     Appearance,
     CrossSection,
     affirmed,
@@ -40,9 +41,6 @@ from napari_intseg.propagation.request import Walk
 from napari_intseg.propagation.restraint import Cones, cut
 from napari_intseg.propagation.stretch import Anchor, Earlier, Shapes, Stretch, blend
 
-# reasons that say where an object ends. On a plane that has an answer it was found to go on, and
-# the new answers that were refused for them were better than what they left: see docs/results.md
-_ENDS = frozenset({"another", "unlike"})
 # pixels round the window: grey values are smoothed over four of them, see `Restraint.apply`
 _SMOOTHED_PX = 5
 
@@ -301,7 +299,7 @@ class StretchWalker:
             if old is None:
                 whole = held.mask
                 shares = affirmed(self._across(anchor), index, whole)
-                why = ending.overruled(why, shares, tapered=tapered)
+                why = ending.overruled(why, shares, likeness=self._alike(held), tapered=tapered)
                 if why is not None:
                     self.stops.append(self._stop(index, why, held))
                     return
@@ -311,7 +309,9 @@ class StretchWalker:
                 change = Correction(neighbour, nothing)
             else:
                 mask = old.mask(self.threshold)
-                why = None if why in _ENDS else why
+                # it was found to go on here, and the new answers that were refused for these were
+                # better than what they left: see docs/results.md
+                why = None if why in SOFT else why
                 new = held.mask if why is None else self._near(mask, neighbour)
                 change = self._carried(index, anchor, change, mask, new)
                 if change.is_settled(mask):
@@ -348,6 +348,13 @@ class StretchWalker:
                 self.request, self.options, self.stretch.axis, known
             )
         return self._sections[anchor.index]
+
+    def _alike(self, held: _RestrainedAnswer) -> float:
+        """Return how like the anchor an answer looks where that may let an object go on, else 0.
+
+        A model that is no good across follows what touches the object as surely as the object.
+        """
+        return held.likeness if self.request.model.traits.across else 0.0
 
     def _led_to(self, anchor: Anchor, indices: range, area: int) -> list[int]:
         """Return the areas of the planes that lead to where a walk starts, from the largest on.

@@ -43,6 +43,7 @@ BEFORE: dict[str, dict[str, Any]] = {
         "max_widening": 0.0,
         "keeps_ends": False,
         "min_affirmed": 0.0,
+        "min_alike": 0.0,
     },
     "Restraint": {"cone": 0.0, "closing": 0.0},
 }
