@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -14,7 +14,8 @@ from napari._qt._qapp_model.qactions import init_qactions
 from napari._qt.qt_viewer import QtViewer
 from napari._qt.threads.status_checker import StatusChecker
 from napari.plugins import _initialize_plugins
-from qtpy.QtCore import QPoint, Qt
+from napari.settings import get_settings
+from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -88,6 +89,42 @@ def lasting_viewer() -> Iterator[Viewer]:
                 viewer.close()
             Application.destroy("lasting")
             QtViewer._instances.clear()
+
+
+class SharedViewer:
+    """The viewer of a module's tests: opened when the first asks for it, empty for each."""
+
+    def __init__(self) -> None:
+        self._opened: ExitStack | None = None
+        self._viewer: Viewer | None = None
+
+    def open(self) -> Viewer:
+        """Return the viewer, which is opened if it is not."""
+        if self._viewer is None:
+            self._opened = ExitStack()
+            self._viewer = self._opened.enter_context(lasting_viewer())
+        return self._viewer
+
+    def empty(self) -> None:
+        """Leave it as a new one is: without docks and layers, with napari's own settings."""
+        viewer = self._viewer
+        if viewer is None:
+            return
+        viewer.window.remove_dock_widget("all")
+        # what was docked goes with its connections, as with a window that is closed
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        viewer.layers.clear()
+        viewer.dims.ndisplay = 2
+        viewer.dims.reset()
+        viewer.dims.order = tuple(range(viewer.dims.ndim))
+        get_settings().reset()
+        breathe()
+
+    def close(self) -> None:
+        """Close it, if it is open, for another to be opened."""
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = self._viewer = None
 
 
 class Window:

@@ -9,6 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.settings import get_settings
 from npe2 import PluginManifest
+from vispy.gloo.program import Program
 
 from napari_intseg.core.prompts import Prompts
 from napari_intseg.core.segmenter import CLICKS, Answer, FloatArray, Prepared, Query, Traits
@@ -44,6 +45,61 @@ def _settings_of_napari_stay() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(get_settings(), "_save_on_change", False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shaders_read_once() -> Iterator[None]:
+    """Look for the variables of a shader once a process.
+
+    Each layer's are read again and again, by an expression that takes 70 ms each time: a third of
+    what the first click in a window costs.
+    """
+    read = Program._parse_variables_from_code
+    kept: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def once(self: Program, update_variables: bool = True) -> None:
+        code = tuple(shader.code for shader in self._shaders)
+        if code not in kept:
+            read(self, update_variables=False)
+            kept[code] = self._code_variables
+        self._code_variables = dict(kept[code])
+        if update_variables:
+            self._process_pending_variables()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Program, "_parse_variables_from_code", once)
+        yield
+
+
+@pytest.fixture(scope="module")
+def viewer_of_module(qapp: Any) -> Iterator[Any]:  # noqa: ARG001
+    """The viewer that tests of a module share, see `SharedViewer`; not open yet."""
+    from real_window import SharedViewer
+
+    shared = SharedViewer()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def shared_viewer(viewer_of_module: Any) -> Iterator[Any]:
+    """A viewer in a window, without layers and docks; for tests that do not close it.
+
+    Opening and closing one take a third of what a test in a window costs.
+    """
+    yield viewer_of_module.open()
+    viewer_of_module.empty()
+
+
+@pytest.fixture
+def _no_shared_viewer(viewer_of_module: Any) -> None:
+    viewer_of_module.close()
+
+
+@pytest.fixture
+def make_napari_viewer(_no_shared_viewer: None, make_napari_viewer: Any) -> Any:
+    """napari's own, beside which no other viewer may be open."""
+    return make_napari_viewer
 
 
 class Toy:

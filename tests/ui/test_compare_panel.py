@@ -58,8 +58,8 @@ def picture():
 
 
 @pytest.fixture
-def window(make_napari_viewer, picture):
-    made = Compared(make_napari_viewer(show=True), picture)
+def window(shared_viewer, picture):
+    made = Compared(shared_viewer, picture)
     yield made
     made.close()
 
@@ -142,9 +142,9 @@ def test_the_key_marks_the_next_click(window):
     assert len(window.controller.image_controller.points.data) == 2
 
 
-def test_disagreement_over_planes_is_drawn_and_a_click_goes_there(make_napari_viewer, picture):
+def test_disagreement_over_planes_is_drawn_and_a_click_goes_there(shared_viewer, picture):
     volume = np.stack([picture] * 9)
-    window = Compared(make_napari_viewer(show=True), volume)
+    window = Compared(shared_viewer, volume)
     for plane in (1, 3):
         window.viewer.dims.set_point(0, plane)
         window.click((60, 85 if plane == 1 else 60))
@@ -241,7 +241,7 @@ class TestPlot:
         assert plot.minimumHeight() == plot.maximumHeight() > 100
 
 
-def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture, monkeypatch):
+def test_a_sam_is_compared_with_the_bundled_network(shared_viewer, picture, monkeypatch):
     """Random weights: what it answers is of no interest, that it answers is."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers", reason="needs the extra 'sam'")
@@ -260,7 +260,7 @@ def test_a_sam_is_compared_with_the_bundled_network(make_napari_viewer, picture,
     monkeypatch.setattr("napari_intseg.testing.make_sam", make, raising=False)
     spec = ModelSpec("napari_intseg.testing:make_sam", "A SAM", "sam", CLICKS_BOX_MASK)
     monkeypatch.setitem(registry.MODELS, "random-sam", spec)
-    window = Compared(make_napari_viewer(show=True), picture)
+    window = Compared(shared_viewer, picture)
     window.choose("random-sam")
     window.click((60, 85))
     window.click((10, 10), Qt.MouseButton.RightButton)
@@ -290,7 +290,7 @@ class Whole:
 
 
 @pytest.fixture
-def deep(make_napari_viewer, monkeypatch):
+def deep(shared_viewer, monkeypatch):
     """Twelve planes, propagated by two models that differ on all of them."""
     models = {"bundled": Whole("whole"), "random-walker": Whole("cut", cut=15)}
     for kind in (ViewerController, Comparison):
@@ -299,7 +299,7 @@ def deep(make_napari_viewer, monkeypatch):
         )
     volume = np.zeros((12, 24, 30), np.uint8)
     volume[:, 6:18, 8:22] = 200
-    window = Compared(make_napari_viewer(show=True), volume)
+    window = Compared(shared_viewer, volume)
     window.viewer.dims.set_point(0, 6)
     window.click((12, 18))
     window.settle()

@@ -22,9 +22,8 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def window(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    made = Window(viewer)
+def window(shared_viewer):
+    made = Window(shared_viewer)
     yield made
     made.close()
 
@@ -233,8 +232,8 @@ def test_a_removed_layer_is_told_and_work_can_begin_again(window, picture):
         assert (window.labels > 0).any()
 
 
-def test_a_taken_key_is_left_alone_and_told(make_napari_viewer):
-    viewer = make_napari_viewer()
+def test_a_taken_key_is_left_alone_and_told(shared_viewer):
+    viewer = shared_viewer
     pressed = []
     viewer.bind_key("n", lambda _: pressed.append(1))
     mine = viewer.keymap.copy()
@@ -246,9 +245,10 @@ def test_a_taken_key_is_left_alone_and_told(make_napari_viewer):
     assert len(viewer.keymap) == len(ACTIONS)
     widget.close()
     assert viewer.keymap == mine
+    viewer.bind_key("n", None)
 
 
-def test_models_that_are_not_installed_are_grey_and_say_why(make_napari_viewer, monkeypatch):
+def test_models_that_are_not_installed_are_grey_and_say_why(shared_viewer, monkeypatch):
     from dataclasses import replace
 
     from napari_intseg.models import registry
@@ -256,7 +256,7 @@ def test_models_that_are_not_installed_are_grey_and_say_why(make_napari_viewer, 
     spec = registry.MODELS["random-walker"]
     absent = replace(spec, title="Absent", needs=("no_such_package",), extra="sam")
     monkeypatch.setitem(registry.MODELS, "absent", absent)
-    widget = SegmentWidget(make_napari_viewer())
+    widget = SegmentWidget(shared_viewer)
     box = widget.model_panel.model
     row = box.findData("absent")
     assert not box.model().item(row).isEnabled()
@@ -266,7 +266,7 @@ def test_models_that_are_not_installed_are_grey_and_say_why(make_napari_viewer, 
     widget.close()
 
 
-def test_missing_weights_can_be_fetched_or_picked(make_napari_viewer, monkeypatch, tmp_path):
+def test_missing_weights_can_be_fetched_or_picked(shared_viewer, monkeypatch, tmp_path):
     from napari_intseg.models.weights import locate
 
     monkeypatch.setenv(locate.FOLDERS_VARIABLE, str(tmp_path))
@@ -278,7 +278,7 @@ def test_missing_weights_can_be_fetched_or_picked(make_napari_viewer, monkeypatc
         on_progress(1, 2)
 
     monkeypatch.setattr(locate, "fetch", fetch)
-    widget = SegmentWidget(make_napari_viewer())
+    widget = SegmentWidget(shared_viewer)
     panel = widget.model_panel
     panel.model.setCurrentIndex(panel.model.findData("ritm-hrnet18s"))
     assert not panel.missing.isHidden()

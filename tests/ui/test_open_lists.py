@@ -17,9 +17,9 @@ THERE = "tcp://there:8786"
 
 
 @pytest.fixture
-def window(make_napari_viewer):
+def window(shared_viewer):
     """A stack of two channels, a second image, two layers of labels, an object under way."""
-    viewer = make_napari_viewer(show=True)
+    viewer = shared_viewer
     viewer.window._qt_window.resize(1366, 768)
     stack = np.zeros((6, 3, 40, 50), np.uint8)
     stack[:, :, 10:30, 10:30] = 200

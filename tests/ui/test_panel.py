@@ -39,7 +39,7 @@ from napari_intseg.ui.panels.object_panel import CLASS, NAME, SIZE, STATE
 from napari_intseg.ui.panels.protect_panel import ProtectPanel
 from napari_intseg.ui.panels.status_panel import StatusPanel
 from napari_intseg.ui.qt.keybindings import canvas_of
-from real_window import LEFT, Window, activate, breathe, lasting_viewer, turn
+from real_window import LEFT, Window, activate, breathe, turn
 
 pytestmark = pytest.mark.gui
 
@@ -62,13 +62,12 @@ def scan(picture):
     return volume
 
 
-@pytest.fixture
-def opened(make_napari_viewer):
-    """Open a window of a size with an image in it, as a person does."""
+def opening(make_viewer):
+    """Open windows of a size with an image in them, as a person does, and close them."""
     made = []
 
     def open_window(image, size=(1366, 768), **options):
-        viewer = make_napari_viewer(show=True)
+        viewer = make_viewer()
         viewer.window._qt_window.resize(*size)
         viewer.add_image(image, **options)
         window = Window(viewer)
@@ -82,15 +81,29 @@ def opened(make_napari_viewer):
         window.close()
 
 
+@pytest.fixture
+def opened(make_napari_viewer):
+    """Open a window of its own, where a dock is as wide as in any that a person opens."""
+    yield from opening(lambda: make_napari_viewer(show=True))
+
+
+@pytest.fixture
+def reopened(shared_viewer):
+    """Open the module's window again, where a dock may be as narrow as the one before."""
+    yield from opening(lambda: shared_viewer)
+
+
 @pytest.fixture(scope="class")
-def window_of_class(qapp):  # noqa: ARG001
+def window_of_class(viewer_of_module):
     """A window of the usual size for all tests of a class."""
-    with lasting_viewer() as viewer:
-        viewer.window._qt_window.resize(1366, 768)
-        window = Window(viewer)
-        window.settle()
-        yield window
-        window.close()
+    viewer_of_module.close()  # in a new one the dock is as wide as in any that a person opens
+    viewer = viewer_of_module.open()
+    viewer.window._qt_window.resize(1366, 768)
+    window = Window(viewer)
+    window.settle()
+    yield window
+    window.close()
+    viewer_of_module.empty()
 
 
 @pytest.fixture
@@ -257,8 +270,8 @@ class TestWhatIsInSight:
         assert window.widget.tabs.isTabVisible(1)
         assert window.widget.tabs.tabText(1) == "Time", "of a flat series, which is no volume"
 
-    def test_the_canvas_is_fitted_again_when_the_dock_opens(self, make_napari_viewer, picture):
-        viewer = make_napari_viewer(show=True)
+    def test_the_canvas_is_fitted_again_when_the_dock_opens(self, shared_viewer, picture):
+        viewer = shared_viewer
         viewer.window._qt_window.resize(1366, 768)
         viewer.add_image(np.tile(picture, (1, 4)))
         breathe(0.2)
@@ -360,8 +373,8 @@ def turn_wheel(widget, steps=-1):
 
 
 class TestWheelAndKeys:
-    def test_the_wheel_changes_nothing_without_the_focus(self, opened, scan):
-        window = opened(scan)
+    def test_the_wheel_changes_nothing_without_the_focus(self, reopened, scan):
+        window = reopened(scan)
         window.press(Qt.Key.Key_N)
         window.settle()
         model, reach = window.widget.model_panel.model, window.widget.review_panel.reach
@@ -379,8 +392,8 @@ class TestWheelAndKeys:
         turn_wheel(reach, 1)
         assert reach.value() > before[1], "with the focus it does"
 
-    def test_controls_made_later_are_quiet_too(self, opened):
-        window = opened(np.zeros((3, 40, 50), np.uint8), axis_labels=("c", "y", "x"))
+    def test_controls_made_later_are_quiet_too(self, reopened):
+        window = reopened(np.zeros((3, 40, 50), np.uint8), axis_labels=("c", "y", "x"))
         window.press(Qt.Key.Key_N)
         window.settle()
         colours = window.widget.image_panel.look.colours
@@ -395,9 +408,9 @@ class TestWheelAndKeys:
         assert [box.currentIndex() for box in boxes] == before
 
     def test_a_new_control_is_found_though_its_event_comes_as_one_of_another_class(
-        self, opened, picture
+        self, reopened, picture
     ):
-        window = opened(picture)
+        window = reopened(picture)
         activate(window.widget)
         box = QComboBox(window.widget)
         box.addItems(["one", "two"])
@@ -408,8 +421,8 @@ class TestWheelAndKeys:
         assert box.currentIndex() == 0
         box.deleteLater()
 
-    def test_after_a_choice_the_keys_are_those_of_the_canvas(self, opened, picture):
-        window = opened(picture)
+    def test_after_a_choice_the_keys_are_those_of_the_canvas(self, reopened, picture):
+        window = reopened(picture)
         activate(window.widget)
         contrast = window.widget.image_panel.contrast
         contrast.setFocus()
@@ -423,8 +436,8 @@ class TestWheelAndKeys:
         QTest.keyClick(canvas, Qt.Key.Key_N)
         turn(lambda: window.controller.image_controller is not None)
 
-    def test_the_keyboard_alone_leaves_tables(self, opened, picture):
-        window = opened(picture)
+    def test_the_keyboard_alone_leaves_tables(self, reopened, picture):
+        window = reopened(picture)
         activate(window.widget)
         for row, col in ((50, 30), (50, 90)):
             window.press(Qt.Key.Key_N)
@@ -446,8 +459,8 @@ class TestWheelAndKeys:
                 assert not table.hasFocus()
                 models.catalogue.close()
 
-    def test_a_row_gives_the_keys_back_and_a_name_is_typed_into_it(self, opened, picture):
-        window = opened(picture)
+    def test_a_row_gives_the_keys_back_and_a_name_is_typed_into_it(self, reopened, picture):
+        window = reopened(picture)
         activate(window.widget)
         window.press(Qt.Key.Key_N)
         window.settle()
@@ -933,12 +946,12 @@ class TestRoomForText:
 
 class TestModels:
     @pytest.fixture
-    def widget(self, make_napari_viewer, monkeypatch, tmp_path):
+    def widget(self, shared_viewer, monkeypatch, tmp_path):
         from napari_intseg.models.weights import locate
 
         monkeypatch.setenv(locate.FOLDERS_VARIABLE, str(tmp_path))
         monkeypatch.setattr(locate, "cache_folder", lambda: tmp_path / "cache")
-        made = SegmentWidget(make_napari_viewer())
+        made = SegmentWidget(shared_viewer)
         yield made
         made.close()
 

@@ -131,7 +131,7 @@ class Prompted(Window):
 
 
 @pytest.fixture
-def open_window(make_napari_viewer, monkeypatch, tmp_path):
+def open_window(shared_viewer, monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(disk_panel, "usual_folder", lambda: tmp_path / "embeddings")
 
@@ -140,7 +140,7 @@ def open_window(make_napari_viewer, monkeypatch, tmp_path):
             ViewerController.__init__.__kwdefaults__, "load_with", lambda *_: model or Fake()
         )
         picture = np.full((100, 120), 90, np.uint8) if image is None else image
-        made.append(Prompted(make_napari_viewer(show=True), picture))
+        made.append(Prompted(shared_viewer, picture))
         return made[-1]
 
     yield make
@@ -389,35 +389,33 @@ def test_the_memory_of_a_model_is_offered_where_there_is_one(open_window):
     assert window.controller.settings.method == "neighbour"
 
 
-@pytest.mark.parametrize(
-    ("name", "told", "how"),
-    [
-        ("fcanet", "research and education only", "[research only]"),
-        ("focalclick-segformer-b0-s1", "NVIDIA Source Code License", "[research only]"),
-        ("dextr", "GPL-3.0", "[copyleft]"),
-        ("iog", "none stated", "[no licence]"),
-        ("fbrs-resnet34", "MPL-2.0", "[copyleft by file]"),
-        ("ritm-hrnet18s", "MIT", ""),
-        ("sam-vit-b", "Apache-2.0", ""),
-    ],
+LICENCES = (
+    ("fcanet", "research and education only", "[research only]"),
+    ("focalclick-segformer-b0-s1", "NVIDIA Source Code License", "[research only]"),
+    ("dextr", "GPL-3.0", "[copyleft]"),
+    ("iog", "none stated", "[no licence]"),
+    ("fbrs-resnet34", "MPL-2.0", "[copyleft by file]"),
+    ("ritm-hrnet18s", "MIT", ""),
+    ("sam-vit-b", "Apache-2.0", ""),
 )
-def test_a_licence_is_told_with_its_badge_before_a_download(
-    open_window, monkeypatch, tmp_path, name, told, how
-):
+
+
+def test_a_licence_is_told_with_its_badge_before_a_download(open_window, monkeypatch, tmp_path):
     from napari_intseg.models.weights import locate
 
     monkeypatch.setenv(locate.FOLDERS_VARIABLE, str(tmp_path))
     monkeypatch.setattr(locate, "cache_folder", lambda: tmp_path / "cache")
     panel = open_window().widget.model_panel
-    row = panel.model.findData(name)
-    tip = panel.model.itemData(row, Qt.ItemDataRole.ToolTipRole)
-    panel.model.setCurrentIndex(row)
-    breathe()
-    assert panel.missing.isVisible()
-    for text in (panel.text.text(), tip):
-        assert told in text
-        assert how in text
-        assert ("[" in text) == bool(how)
+    for name, told, how in LICENCES:
+        row = panel.model.findData(name)
+        tip = panel.model.itemData(row, Qt.ItemDataRole.ToolTipRole)
+        panel.model.setCurrentIndex(row)
+        breathe()
+        assert panel.missing.isVisible(), name
+        for text in (panel.text.text(), tip):
+            assert told in text, name
+            assert how in text, name
+            assert ("[" in text) == bool(how), name
 
 
 def test_models_say_what_they_take_to_use(open_window, monkeypatch, tmp_path):
