@@ -45,7 +45,7 @@ def draw(folder: Path) -> None:
     """Draw a picture of each network of `FLOWS` into a folder."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     zoo = _small_zoo()
-    with TemporaryDirectory() as files, zoo.small_zoo(Path(files)):
+    with TemporaryDirectory() as files, zoo.small_zoo(Path(files), few_places=False):
         for name, _ in FLOWS:
             _panels(name).save(folder / f"{file_of(name)}.png", optimize=True)
 

@@ -115,13 +115,15 @@ def fbrs_checkpoint(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def small_zoo(folder: Path) -> Iterator[None]:
+def small_zoo(folder: Path, *, few_places: bool = True) -> Iterator[None]:
     """Let every name of the registry be built without a checkpoint, small.
 
     Parameters
     ----------
     folder : Path
         Where empty files are put in the place of checkpoints.
+    few_places : bool, default True
+        Whether SAM's decoders answer from `SAM_GRID` squared places, not from the published 64².
     """
     import napari_intseg.models as room
 
@@ -136,6 +138,8 @@ def small_zoo(folder: Path) -> Iterator[None]:
         change.setenv(FOLDERS_VARIABLE, str(folder))
         _patch_files(change)
         _patch_sizes(change)
+        if few_places:
+            _patch_grid(change)
         yield
 
 
@@ -201,7 +205,6 @@ def _patch_sizes(patch: pytest.MonkeyPatch) -> None:
         patch.setitem(sam.SIZES, size, SAM_SIZE)
     # the ways of SAM to do with less memory: its encoder sees a smaller square
     patch.setattr(mask_decoder, "SIDE_PX", 16 * SAM_GRID)
-    _patch_grid(patch)
     patch.setattr(efficient_sam, "SmallViT", partial(efficient_sam.SmallViT, depth=2))
     for size, told in dict(sam2.SIZES).items():
         small = {**told, "width": 16 * told.get("heads", 1), "blocks": [1, 1, 2, 1], "whole": [3]}
