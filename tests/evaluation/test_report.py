@@ -115,7 +115,9 @@ def test_curves_stay_inside_the_picture(measured):
     _, outcome = measured
     svg = curves_svg(summarise(outcome.scores, PROTOCOL), PROTOCOL.targets)
     _, _, width, height = (float(v) for v in re.search(r'viewBox="([^"]+)"', svg)[1].split())
-    for points in re.findall(r'points="([^"]+)"', svg):
+    curves = re.findall(r'points="([^"]+)"', svg)
+    assert curves
+    for points in curves:
         for pair in points.split():
             x, y = (float(v) for v in pair.split(","))
             assert 0 <= x <= width

@@ -126,7 +126,9 @@ def test_a_header_of_nibabel_is_copied_whatever_its_codes_and_byte_order(tmp_pat
 
 
 def test_real_scans_keep_their_geometry(tmp_path, shared):
-    for path in sorted((shared / "data" / "samples").glob("*.nii.gz")):
+    paths = sorted((shared / "data" / "samples").glob("*.nii.gz"))
+    assert paths
+    for path in paths:
         volume = read_volume(path)
         write_labels(tmp_path / path.name, np.zeros(volume.shape, np.uint8), volume)
         image, labels = (sitk.ReadImage(str(p)) for p in (path, tmp_path / path.name))

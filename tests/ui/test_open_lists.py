@@ -206,7 +206,9 @@ def test_colours_of_channels(window):
     window.controller.choose_channels((0, 1))
     window.click((20, 20))
     window.settle()
-    for box in look.colours.findChildren(QComboBox):
+    boxes = look.colours.findChildren(QComboBox)
+    assert boxes
+    for box in boxes:
         told = changes(box)
         show(box)
         window.viewer.add_image(np.zeros((9, 9)))

@@ -271,7 +271,9 @@ def test_a_semantic_network_is_read_as_its_library_reads_it(folders: Any) -> Non
     up = torch.nn.functional.interpolate(logits, (128, 128), mode="bilinear", align_corners=False)
     wanted = up[0].argmax(dim=0).numpy()
     model = load_automatic("segformer", folders("segformer"), device="cpu")
-    for finding in model.find(data.astype(np.float32) / 255):
+    findings = model.find(data.astype(np.float32) / 255)
+    assert findings
+    for finding in findings:
         kind = {v: k for k, v in ID2LABEL.items()}[finding.name]
         assert (finding.mask != (wanted == kind)).mean() < 1e-3
 

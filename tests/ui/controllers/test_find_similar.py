@@ -289,6 +289,7 @@ class TestRemove:
 def test_accept_goes_through_what_was_found(controller, begun, find):
     find()
     found = begun.session_store.labels[3:]
+    assert len(found) >= 4
     controller.select_object(found[0])
     for following in found[1:4]:
         accept(controller)

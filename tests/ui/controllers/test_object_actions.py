@@ -221,8 +221,9 @@ def test_regions_follow_the_layers_there_are(controller, panel, said):
 @pytest.mark.gui
 def test_all_that_can_be_chosen_is_explained(panel):
     for kind in (QComboBox, QCheckBox, QPushButton):
-        for widget in panel.findChildren(kind):
-            assert widget.toolTip(), widget
+        widgets = panel.findChildren(kind)
+        assert widgets
+        assert [one for one in widgets if not one.toolTip()] == []
 
 
 def test_accept_goes_on_to_the_next_object_that_is_open(controller, image_controller, settle, said):
