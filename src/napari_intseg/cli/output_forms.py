@@ -1,4 +1,4 @@
-"""Pictures of masks and clicks on slices, with numpy alone."""
+"""What commands put out: pictures of masks and clicks, reports, progress bars; and Ctrl-C."""
 
 import signal
 import sys
