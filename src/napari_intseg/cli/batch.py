@@ -28,7 +28,7 @@ from napari_intseg import __version__
 from napari_intseg.cli import segment
 from napari_intseg.cli.batch_table import BatchJob, read_jobs
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt, write_report
-from napari_intseg.cli.shared_options import INTERRUPTED, told
+from napari_intseg.cli.shared_options import FAILED, INTERRUPTED, told
 from napari_intseg.core.files import csv_text, hidden_folder, read_json, write_text
 from napari_intseg.core.workers import Died, futures_on_cluster, run_in_workers
 from napari_intseg.errors import DataError, FileError, IntSegError
@@ -54,9 +54,6 @@ examples:
   napari-intseg batch jobs.csv -o out/ --workers 4 --resume
   napari-intseg batch "cells/*.tif" -o out/ --points points/ --model random-walker
   napari-intseg batch jobs.csv -o /shared/out --scheduler tcp://127.0.0.1:8786"""
-# exit code
-SOME_FAILED = 1
-
 RECORDS = "jobs"
 """Folder in the output folder with a record and a log of each job."""
 
@@ -144,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"interrupted: {len(jobs) - len(rows)} jobs are left; --resume does them",
               file=sys.stderr)  # fmt: skip
         return INTERRUPTED
-    return SOME_FAILED if any(record.status == "failed" for _, record in rows) else 0
+    return FAILED if any(record.status == "failed" for _, record in rows) else 0
 
 
 def _workers(args: argparse.Namespace) -> int:

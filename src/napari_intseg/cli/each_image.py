@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_intseg.cli.output_forms import stop_on_interrupt
-from napari_intseg.cli.shared_options import INTERRUPTED
+from napari_intseg.cli.shared_options import FAILED, INTERRUPTED
 from napari_intseg.errors import DataError, FileError, IntSegError, PromptError
 from napari_intseg.io.suffixes import KINDS, READABLE, WRITABLE, ending_of
 
-# exit code
-FAILED = 1
 LABELS = "_labels"
 """What `batch`, `start` and `more` add to an image's name."""
 

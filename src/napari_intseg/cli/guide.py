@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_intseg.cli import shared_options
-from napari_intseg.cli.each_image import FAILED
 from napari_intseg.cli.output_forms import (
     check_report,
     progress_bar,
     stop_on_interrupt,
     write_report,
 )
-from napari_intseg.cli.shared_options import INTERRUPTED
+from napari_intseg.cli.shared_options import FAILED, INTERRUPTED
 from napari_intseg.core.files import csv_text
 from napari_intseg.errors import DataError, IntSegError
 

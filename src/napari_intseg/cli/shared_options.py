@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from napari_intseg.session.predictor import Result
     from napari_intseg.session.session import Session
 
+FAILED = 1
+"""Exit code of a command that did some of what was asked, and told what failed."""
+
 INTERRUPTED = 130
 """Exit code that shells give to a program which Ctrl+C has ended: 128 + SIGINT."""
 

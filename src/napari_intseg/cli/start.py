@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from napari_intseg.cli import shared_options, start_tiles
 from napari_intseg.cli.each_image import add_running, is_many, labels_name, run_each
 from napari_intseg.cli.output_forms import progress_bar, stop_on_interrupt
-from napari_intseg.cli.shared_options import INTERRUPTED
+from napari_intseg.cli.shared_options import FAILED, INTERRUPTED
 from napari_intseg.core.prompts import Box
 from napari_intseg.errors import DataError, FileError, PromptError
 from napari_intseg.io.suffixes import WRITABLE, ending_of
@@ -58,8 +58,6 @@ examples:
   napari-intseg start VOC2012/ -o starts/ --model ~/segformer-b0
   napari-intseg start ct.nii.gz -o start.nii.gz --window abdomen --automatic grounding-dino \\
       --weights ~/grounding-dino-tiny --text liver --masks-by medsam --planes 30:60"""  # noqa: E501
-# exit code: some images were left out
-LEFT_OUT = 1
 PUBLISHED = "published"
 """What `--masks` says for those of a data set."""
 
@@ -515,7 +513,7 @@ def run_set(args: argparse.Namespace, traits: "StartTraits | None") -> int:
         _tell_set(args, overlaps, len(data.entries) - left_out)
     if done < len(targets):
         return INTERRUPTED
-    return LEFT_OUT if left_out else 0
+    return FAILED if left_out else 0
 
 
 def _check_options(args: argparse.Namespace, published: str) -> None:
