@@ -3,7 +3,7 @@ import pytest
 
 from napari_intseg.core.segmenter import LOGIT_LIMIT, bounding_box
 from napari_intseg.errors import DataError
-from napari_intseg.inference.patch import Patch
+from napari_intseg.inference.patch import Patch, joint_window
 
 
 def test_a_mask_comes_back_as_it_was(rng: np.random.Generator) -> None:
@@ -71,3 +71,11 @@ def test_an_answer_laid_over_another_leaves_the_rest_of_it() -> None:
     nothing = Patch.empty((20, 30))
     assert nothing.over(below) is below
     assert below.over(nothing) is below
+
+
+def test_the_joint_window_holds_all_but_empty_ones() -> None:
+    one, other = (slice(2, 5), slice(10, 12)), (slice(4, 9), slice(3, 4))
+    nowhere = slice(0, 0), slice(50, 60)
+    assert joint_window(one, nowhere, other) == (slice(2, 9), slice(3, 12))
+    assert joint_window(one) == one
+    assert joint_window(nowhere) == joint_window() == (slice(0, 0), slice(0, 0))
