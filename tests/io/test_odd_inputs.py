@@ -353,6 +353,15 @@ def test_values_that_a_metaimage_asks_for_are_told(tmp_path):
     )
 
 
+def test_values_that_an_nrrd_was_made_from_are_told(tmp_path):
+    head = "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 4 3\nspacings: 2 2\nencoding: raw\n"
+    path = tmp_path / "i.nrrd"
+    path.write_bytes(head.encode() + b"old min: -0.5\noldmax: 4095\n\n" + bytes(12))
+    assert "its values were -0.5 to 4095 before they were made whole numbers" in remarks(path)
+    path.write_bytes(head.encode() + b"\n" + b"\nold min: 1\nold max: 2\n\n"[:12])
+    assert not remarks(path)
+
+
 def test_planes_of_a_tiff_that_have_no_distance_are_told(tmp_path):
     untold = "planes have no distance; the size of its columns is taken"
     about = {"axes": "ZYX", "unit": "um"}

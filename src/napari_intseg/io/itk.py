@@ -45,7 +45,7 @@ from napari_intseg.io.source import (
     put_time,
 )
 from napari_intseg.io.suffixes import remark
-from napari_intseg.io.units import SpaceUnits, metaimage_units, scaled
+from napari_intseg.io.units import SpaceUnits, metaimage_units, quantised, scaled
 
 # packed at a time, within some 0.2 s
 _PACKED_BYTES = 1 << 22
@@ -260,7 +260,8 @@ def _in_mm(raster: Raster) -> Raster:
     assert affine is not None
     is_nrrd = path.name.lower().endswith(_NRRD_ENDINGS)
     for told in (
-        (_nrrd_space(path),) if is_nrrd else (_letters_apart(path, affine), _left_out(path))
+        _nrrd_space(path) if is_nrrd else _letters_apart(path, affine),
+        quantised(path) if is_nrrd else _left_out(path),
     ):
         if told:
             remark(path, told)
@@ -336,7 +337,6 @@ def _differs(told: str, number: float) -> bool:
 
 
 def _no_sizes(path: Path) -> bool:
-    """Whether a MetaImage tells no size of its voxels."""
     return not {"ElementSpacing", "ElementSize"} & set(_fields(path)[0])
 
 

@@ -135,6 +135,7 @@ def _plain(word: object) -> str:
 # files that have none must not be read whole. Not tuned.
 HEADER_BYTES = 1 << 22
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_QUANTISED = re.compile(rb"(?im)^old ?(min|max):\s*(\S+)")
 _DISTANCE = re.compile(rb"(?im)^\s*DistanceUnits\s*=\s*(\S+)")
 
 
@@ -194,6 +195,19 @@ def scaled(
     out = affine.copy()
     out[:ndim] *= np.array(factors)[::-1, np.newaxis]
     return out, unit
+
+
+def quantised(path: Path) -> str:
+    """Return in words that the values of an NRRD stand for others; nothing if they do not."""
+    with path.open("rb") as file:
+        head = file.read(HEADER_BYTES).replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    ends = {kind.lower(): value.decode("latin-1") for kind, value in _QUANTISED.findall(head)}
+    if len(ends) < 2:
+        return ""
+    return (
+        f"its values were {ends[b'min']} to {ends[b'max']} before they were made whole numbers, "
+        "which is not undone, as by ITK; values are those that are stored"
+    )
 
 
 def metaimage_units(path: Path) -> SpaceUnits:
