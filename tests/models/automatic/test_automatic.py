@@ -612,6 +612,33 @@ class TestRefusals:
         with pytest.raises(WeightsError, match="does not say how to prepare images"):
             load_automatic("segformer", folder)
 
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("model.safetensors.index.json", {"weight_map": {"a": "../other/model.safetensors"}}),
+            ("model.safetensors.index.json", {"weight_map": {"a": 5}}),
+            ("model.safetensors.index.json", {"weight_map": [[]]}),
+            ("adapter_config.json", {"base_model_name_or_path": "/somewhere/else"}),
+        ],
+    )
+    def test_weights_of_another_folder_are_not_read(
+        self, folders: Any, tmp_path: Path, name: str, text: dict[str, Any]
+    ) -> None:
+        folder = Path(shutil.copytree(folders("segformer"), tmp_path / "leads"))
+        (folder / name).write_text(json.dumps(text))
+        with pytest.raises(WeightsError, match="folder leads elsewhere"):
+            load_automatic("segformer", folder)
+
+    def test_weights_in_several_files_are_read(self, folders: Any, tmp_path: Path) -> None:
+        whole = load_automatic("segformer", folders("segformer"))
+        folder = Path(shutil.copytree(folders("segformer"), tmp_path / "shards"))
+        (folder / "model.safetensors").unlink()
+        whole._net.save_pretrained(folder, max_shard_size="20KB")
+        assert len(list(folder.glob("model-*.safetensors"))) > 1
+        found = load_automatic("segformer", folder)._net.state_dict()
+        for name, values in whole._net.state_dict().items():
+            torch.testing.assert_close(found[name], values)
+
     def test_a_strip_of_few_pixels_stays_small(self) -> None:
         prepare = Preparation.of({"size": {"shortest_edge": 800}})
         assert prepare.resized((1, 4096)) == (4, 16384)

@@ -327,7 +327,7 @@ _MOST_TOKENIZER_BYTES = 64 << 20
 # are the largest with some millions of numbers
 _SPARE_VALUES = 1 << 26
 # the largest published segmentation networks have some 5,000
-_MOST_PARTS = 50_000
+_MOST_PARTS = 20_000
 # numbers that are no sizes, such as limits of a text or of a vocabulary
 _SPARE_NUMBER = 1 << 20
 
@@ -405,6 +405,27 @@ def _check_folder(family: Family, folder: Path) -> None:
         raise WeightsError(
             f"folder has no safe weights: expected model.safetensors in {str(folder)!r}, got "
             "none. Pickled weights are not read; fetch the safetensors file."
+        )
+    _check_leads(folder)
+
+
+# of weights in several files, which of them holds a tensor; and weights that are added to others
+_INDEX, _ADAPTER = "model.safetensors.index.json", "adapter_config.json"
+
+
+def _check_leads(folder: Path) -> None:
+    """Ask for a folder that names no files but its own: the library follows whatever it names."""
+    leads: list[object] = []
+    if (folder / _INDEX).is_file():
+        told = _read_json(folder / _INDEX).get("weight_map")
+        leads = list(told.values()) if isinstance(told, dict) else [told]
+    names = {path.name for path in folder.glob("model*.safetensors")}
+    elsewhere = [lead for lead in leads if lead not in names]
+    if elsewhere or (folder / _ADAPTER).exists():
+        got = f"{elsewhere[0]!r} in {_INDEX}" if elsewhere else _ADAPTER
+        raise WeightsError(
+            f"folder leads elsewhere: expected all weights in {str(folder)!r}, got {got}. Fetch "
+            "the whole repository again; merge an adapter into its network."
         )
 
 
