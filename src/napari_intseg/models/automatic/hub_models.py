@@ -420,7 +420,7 @@ def _check_leads(folder: Path) -> None:
         told = _read_json(folder / _INDEX).get("weight_map")
         leads = list(told.values()) if isinstance(told, dict) else [told]
     names = {path.name for path in folder.glob("model*.safetensors")}
-    elsewhere = [lead for lead in leads if lead not in names]
+    elsewhere = [lead for lead in leads if str(lead) not in names]
     if elsewhere or (folder / _ADAPTER).exists():
         got = f"{elsewhere[0]!r} in {_INDEX}" if elsewhere else _ADAPTER
         raise WeightsError(
