@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 from skimage.measure import perimeter
 
 from napari_intseg import Plane, Session, Volume
@@ -42,6 +43,18 @@ def test_the_outline_is_smoother_and_the_size_stays():
     assert not after[30, 60], "the spike is gone"
     np.testing.assert_array_equal(smoothed(mask, (0, 0)), mask)
     assert not smoothed(np.zeros((5, 5), bool), (2, 2)).any()
+
+
+@pytest.mark.parametrize(
+    "mask", [ragged(), np.eye(9, dtype=bool), np.kron(np.eye(4), np.ones((2, 3)))]
+)
+def test_the_best_pixels_are_taken_and_of_equal_ones_the_first(mask):
+    mask = mask > 0
+    near = gaussian_filter(mask.astype(np.float32), (2, 3), mode="constant", truncate=3)
+    # both diagonal masks have ties: they are their own mirror images
+    order = np.argsort(-near, axis=None, kind="stable")[: mask.sum()]
+    found = smoothed(mask, (2, 3))
+    assert set(np.flatnonzero(found)) == set(order)
 
 
 def test_the_detail_is_in_millimetres(session):

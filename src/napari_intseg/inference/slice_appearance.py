@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -390,6 +390,12 @@ class SliceAppearance:
         shown = seen.intensity.to_rgb(raw)
         # grey pictures that were compressed in colour differ by less
         return float(np.abs(shown - shown.mean(axis=2, keepdims=True)).mean()) > 1 / 255
+
+    @overload
+    def view(self, view: View, seen: AppliedAppearance) -> FloatArray: ...
+
+    @overload
+    def view(self, view: View, seen: AppliedAppearance, *, as_bytes: bool) -> Any: ...
 
     def view(self, view: View, seen: AppliedAppearance, *, as_bytes: bool = False) -> Any:
         """Return a view of the slice as a model gets it.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.memory_ladder import NoNumbers
 from napari_intseg.inference.patch import MARGIN_PX, Patch
 
+Seen = TypeVar("Seen", Array, PictureView)
+
 
 @dataclass(frozen=True, slots=True)
 class Flip:
@@ -34,7 +36,7 @@ class Flip:
 
     width: int
 
-    def image(self, image: Any) -> Any:
+    def image(self, image: Seen) -> Seen:
         """Mirror an image, (H, W) or (H, W, C), or a `PictureView`; arrays become contiguous."""
         if isinstance(image, PictureView):
             return replace(image, mirrored=not image.mirrored)

@@ -65,7 +65,7 @@ def smoothed(mask: BoolArray, sigma_px: Sequence[float]) -> BoolArray:
     values = near.ravel()
     # what the last pixel to be taken has: sorting all of them takes three times as long
     least = np.partition(values, -count)[-count]
-    out = values > least
+    out: BoolArray = values > least
     # of equal ones the first, so that the outcome is the same on every machine
     out[np.flatnonzero(values == least)[: count - np.count_nonzero(out)]] = True
     return out.reshape(mask.shape)
