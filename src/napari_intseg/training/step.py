@@ -291,12 +291,14 @@ def _clicked(clicks: Tensor, prob: Tensor, truth: Tensor, rng: np.random.Generat
     return torch.from_numpy(table).to(clicks.device)
 
 
-def parameter_groups(net: ClickPyramid, lr: float) -> list[dict[str, Any]]:
-    """Return the optimiser's groups: the encoder at 0.3 of the rate, vectors without decay."""
+def parameter_groups(
+    net: ClickPyramid, lr: float, *, encoder: float = 0.3
+) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: the encoder at a share of the rate, vectors without decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
         # pretrained layers move less than new ones; all schedules of docs/results.md had this share
-        share = 0.3 if name.startswith("encoder.") else 1.0
+        share = encoder if name.startswith("encoder.") else 1.0
         # biases and scales of normalisation are not to be drawn to zero
         # AdamW's usual decay
         key = (lr * share, 0.01 if parameter.ndim > 1 else 0.0)
