@@ -13,9 +13,12 @@ from qtpy.QtWidgets import (
     QDockWidget,
     QFrame,
     QLabel,
+    QLineEdit,
+    QPlainTextEdit,
     QScrollArea,
     QSizePolicy,
     QTabWidget,
+    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
@@ -163,7 +166,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self.queue_panel = QueuePanel(controller, self.queue_work, buttons, self.learn_panel.open)
         self._first_click = FirstClickListener(controller)
         self._log_messages = LogMessages(controller.signals, self._bridge.post)
-        self._was_fitted = False
+        self._was_fitted = self._folds_later = False
         self._arrange()
         # after all controls are there: it goes through them
         self._focus = Focus(self)
@@ -290,6 +293,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             "find_more": controller.searching.start,
             "remove_object": partial(object_actions.remove, controller),
             "keyboard_cursor": self.keyboard_cursor.toggle,
+            "go_to_panel": partial(_go_to_panel, here),
             "queue_done": self.queue_work.done,
             "queue_skip": self.queue_work.skip,
             "queue_next": self.queue_work.next,
@@ -354,7 +358,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         # where a language has longer titles they are shortened: Qt would put tabs out of sight
         bar.setUsesScrollButtons(False)
         self.tabs.setElideMode(Qt.TextElideMode.ElideRight)
-        self.tabs.addTab(_Column(_stack(self.prompt_panel, many, self.more)), tr("Segment"))
+        segment = _stack(self.prompt_panel, many, self.more, self.prompt_panel.advice)
+        self.tabs.addTab(_Column(segment), tr("Segment"))
         planes = _stack(self.volume_panel, self.review_panel, self.rest)
         self.tabs.addTab(_Column(planes), tr("Volume"))
         self.tabs.addTab(_Column(_stack(self.compare_panel)), tr("Compare"))
@@ -365,12 +370,13 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         outside.setContentsMargins(2, 2, 2, 4)
         outside.setSpacing(6)
         for widget, stretch in (
-            (self.recovery_panel, 0),
             (self.queue_panel, 0),
             (self.header, 0),
             (self.action_panel, 0),
-            (self.object_panel, 2),
-            (self.tabs, 3),
+            (self.object_panel, 0),
+            (self.tabs, 1),
+            # what comes unasked comes below what is pressed, and takes its room from the tab alone
+            (self.recovery_panel, 0),
             (self.protect_panel.asking, 0),
             # what is going on stays in sight, whatever is scrolled
             (self.status_panel, 0),
@@ -384,6 +390,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
         self._show_title()
         if not self._was_fitted:
             self._was_fitted = True
+            # by key the panel is opened from a menu or the palette, which leave the keys anywhere
+            if not isinstance(QApplication.focusWidget(), QLineEdit | QPlainTextEdit | QTextEdit):
+                self._focus.give_back()
             dock = self.parent()
             if isinstance(dock, QDockWidget):
                 # napari makes another title there
@@ -399,6 +408,19 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             if label.text():
                 label.setText(tr("Interactive segmentation"))
 
+    def resizeEvent(self, event: Any) -> None:
+        """Share the new height; called by Qt."""
+        super().resizeEvent(event)
+        self._share_height()
+
+    def _share_height(self) -> None:
+        """Give the objects a third of what is left of the height, whatever comes and goes below."""
+        above = (self.queue_panel, self.header, self.action_panel)
+        room = self.height() - self.status_panel.minimumHeight()
+        room -= sum(one.sizeHint().height() for one in above if not one.isHidden())
+        least = self.object_panel.minimumSizeHint().height()
+        self.object_panel.setFixedHeight(max(least, room // 3))
+
     def sizeHint(self) -> QSize:
         """Return a width that leaves the canvas most of a small screen; called by Qt."""
         return QSize(_WIDTH_PX, super().sizeHint().height())
@@ -411,6 +433,20 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
     def _answered(self, _where: str, _seconds: float) -> None:
         """Fold the header once image and model have proved to be set."""
         listen(self.controller.signals.answered, self._answered, False)
+        # not under the mouse: what is below moves up, and somebody may be about to press it
+        if self.underMouse():
+            self._folds_later = True
+        else:
+            self._fold_header()
+
+    def leaveEvent(self, event: Any) -> None:
+        """Fold the header if that waited for the mouse to go; called by Qt."""
+        super().leaveEvent(event)
+        if self._folds_later:
+            self._folds_later = False
+            self._fold_header()
+
+    def _fold_header(self) -> None:
         if self._is_header_free:
             self._is_header_free = False
             self.header.fold(True)
@@ -432,6 +468,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc, unused-ignore]
             told = f"{controller.image.name} · {model} · {contrast}"
         self.header.setText(told)
         self.header.toggleButton().setToolTip(f"{told}\n{tr('Press to show or fold the choices.')}")
+        self._share_height()
 
 
 def panel_has_times(controller: ViewerController) -> bool:
@@ -450,6 +487,12 @@ def _stack(*widgets: QWidget) -> QWidget:
         layout.addWidget(widget)
     layout.addStretch(1)
     return inside
+
+
+def _go_to_panel(widget: "weakref.ref[SegmentWidget]") -> None:
+    here = widget()
+    if here is not None:
+        here._focus.move()
 
 
 def _fit(widget: "weakref.ref[SegmentWidget]") -> Callable[[], None]:
@@ -499,6 +542,8 @@ class _Column(QScrollArea):  # type: ignore[misc, unused-ignore]
     def __init__(self, inside: QWidget) -> None:
         super().__init__()
         self.setWidgetResizable(True)
+        # Tab goes to what it holds, and scrolls there
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(inside)

@@ -167,13 +167,17 @@ def test_new_work_is_not_replaced(controller, recovery, settle, squares, next_st
     work(controller, settle, squares)
     crash(recovery)
     again, offered = next_start(squares)
-    failures = []
-    again.signals.failed.connect(failures.append)
+    messages = []
+    again.signals.message.connect(messages.append)
     again.new_object()
+    assert offered.offer is not None
+    earlier = offered.offer.path
     again.image_controller.points.add((5, 5))
     pump.until(lambda: again.worker.is_idle and again.image_controller.is_idle)
     offered.go_on()
-    assert "New work on this image has begun" in failures[-1]
+    assert offered.offer is None
+    assert any("The interrupted work is kept" in one for one in messages)
+    assert earlier.exists()
     assert again.image_controller.labels.data[5, 5] == 1
 
 

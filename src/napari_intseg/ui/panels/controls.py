@@ -323,7 +323,7 @@ def name_of(control: QWidget) -> str:
 
 
 # QWIDGETSIZE_MAX, which Qt's bindings do not name alike
-_WITHOUT_LIMIT = (1 << 24) - 1
+WITHOUT_LIMIT = (1 << 24) - 1
 
 
 _ROUND_HEADING_PX = 4
@@ -424,5 +424,5 @@ class Section(QCollapsible):  # type: ignore[misc, unused-ignore]
     def _follow(self) -> None:
         """Hide what is folded away, so that no key reaches it either."""
         is_open = self.isExpanded()
-        self.content().setMaximumHeight(_WITHOUT_LIMIT if is_open else 0)
+        self.content().setMaximumHeight(WITHOUT_LIMIT if is_open else 0)
         self.content().setVisible(is_open)

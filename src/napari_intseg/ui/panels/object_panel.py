@@ -472,7 +472,10 @@ class ObjectPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.table = ObjectTable(controller)
         self.more: QPushButton = buttons.make("find_more")
         # its words fit into the panel; what a style adds beside them may be cut off
-        self.more.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        place = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        # it comes with the first object, and nothing below it moves then
+        place.setRetainSizeWhenHidden(True)
+        self.more.setSizePolicy(place)
         self.remove: QPushButton = buttons.make("remove_object")
         self.each = Tick(tr("each click begins an object"))
         self.each.setChecked(controller.each_click_begins)

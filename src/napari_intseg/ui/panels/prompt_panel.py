@@ -149,7 +149,8 @@ class ActionPanel(QWidget):  # type: ignore[misc, unused-ignore]
         sign, other = ("+", "−") if positive else ("−", "+")
         self.swap.setText(tr("Left click: {sign}", sign=sign) + self._swap_key)
         # said by the sign as well: colours are not told apart by everybody
-        self.swap.setStyleSheet(f"color: {COLOURS[positive]}")
+        # beside the words: on the buttons of the light theme words in green could not be read
+        self.swap.setStyleSheet(f"border-left: 4px solid {COLOURS[positive]}")
         words = {"+": tr("belongs to the object"), "−": tr("does not belong to the object")}
         # buttons write keys as " (W)"
         key = self._swap_key.strip(" ()")
@@ -247,7 +248,14 @@ class RoundButton(QPushButton):  # type: ignore[misc, unused-ignore]
 
 
 class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
-    """Offers only what the model takes and what there is."""
+    """Offers only what the model takes and what there is.
+
+    Attributes
+    ----------
+    advice : QLabel
+        What is still wanted. It comes and goes with clicks: the dock puts it last, so that nothing
+        moves.
+    """
 
     def __init__(self, controller: ViewerController, buttons: Buttons) -> None:
         super().__init__()
@@ -299,7 +307,6 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.advice, 0, 0, 1, 6)
         row = QHBoxLayout()
         row.setSpacing(4)
         layout.addLayout(row, 1, 0, 1, 6)
@@ -322,8 +329,9 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.round.offer(offered)
         for tool, button in self.tools.items():
             is_offered = tool in offered or (button is self.round and "lasso" in offered)
-            # one tool is no choice
-            button.setVisible(is_offered and len(offered) > 1)
+            # one tool is no choice; while a model is being loaded it looks as for most of them
+            is_loading = controller.loader.model is None
+            button.setVisible(is_loading or (is_offered and len(offered) > 1))
         self.done.setVisible(controller.outliner.is_open)
         self.follow.setVisible(controller.outliner.is_open)
         self._show_tool()

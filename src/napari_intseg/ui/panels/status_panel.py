@@ -10,7 +10,7 @@ from napari_intseg.ui.controllers.automatic_start import AutomaticStart
 from napari_intseg.ui.controllers.review import TimeTracking
 from napari_intseg.ui.controllers.viewer_controller import ViewerController
 from napari_intseg.ui.messages import Message, counted, joined, to_translate
-from napari_intseg.ui.panels.controls import Buttons, show_notice
+from napari_intseg.ui.panels.controls import WITHOUT_LIMIT, Buttons, show_notice
 from napari_intseg.ui.qt.translation import tr, translated
 
 # a red with a contrast of 5.2 : 1 to napari's dark grey, #262930; WCAG asks for 4.5 : 1
@@ -32,6 +32,8 @@ _COUNTED = {
 
 _LONGEST_WORD = 30
 """Letters, as in long German words and file names; what has no space for longer is cut anywhere."""
+
+_SPACING_PX = 4
 
 _EDGES_PX = 6
 """Pixels that a bar's text leaves free, left and right together; napari's style draws a border of
@@ -78,11 +80,11 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.line.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self._place = _Still(self.line)
-        self._fit_line()
         self.bar = QProgressBar()
         self.bar.setVisible(False)
         self.cancel: QPushButton = buttons.make("cancel")
         self.cancel.setVisible(False)
+        self._fit_line()
         # whether the line is an error; whether it is about
         # something that ends soon and is then stale
         self._is_error = self._is_passing = False
@@ -98,11 +100,13 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._doing = ""
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout.setSpacing(_SPACING_PX)
         layout.addWidget(self._place, 0, 0, 1, 2)
         layout.addWidget(self.bar, 1, 0)
         layout.addWidget(self.cancel, 1, 1)
         layout.setColumnStretch(0, 1)
+        # what is left over is below the line
+        layout.setRowStretch(2, 1)
         signals = controller.signals
         signals.message.connect(self._told)
         signals.failed.connect(self._failed)
@@ -164,13 +168,23 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self._show_bar()
 
     def _fit_line(self) -> None:
-        # three lines always, so that nothing above moves; a longer text is in the tooltip as well.
-        # napari's style sets the font when the widget is in its window, after it was made
-        self.line.ensurePolished()
-        # only the label itself knows what it leaves free round a text that can be selected
-        self.line.setText("M\nM\nM")
+        # three lines, or two and the bar, so that nothing above moves; a longer text is in the
+        # tooltip as well. napari's style sets the font when the widget is in its window, after it
+        # was made
+        for one in (self.line, self.bar, self.cancel):
+            one.ensurePolished()
+        # as high as it wants to be
+        self.line.setMinimumHeight(0)
+        self.line.setMaximumHeight(WITHOUT_LIMIT)
+        heights = []
+        for text in ("M\nM", "M\nM\nM"):
+            # only the label itself knows what it leaves free round a text that can be selected
+            self.line.setText(text)
+            heights.append(self.line.sizeHint().height())
+        beside = max(self.bar.sizeHint().height(), self.cancel.sizeHint().height())
+        self.setFixedHeight(max(heights[0] + _SPACING_PX + beside, heights[1]))
         for one in (self.line, self._place):
-            one.setFixedHeight(self.line.sizeHint().height())
+            one.setFixedHeight(heights[0 if self.bar.isVisibleTo(self) else 1])
         self._show_line()
 
     def _show_line(self) -> None:
@@ -327,7 +341,9 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         done, total, of = self._counts
         # numbers may be left over from work that has ended
         is_counting = bool(of) and bool(doing)
-        self.bar.setVisible(bool(doing))
+        if bool(doing) != self.bar.isVisibleTo(self):
+            self.bar.setVisible(bool(doing))
+            self._fit_line()
         # a range of 0 to 0 makes the bar run to and fro
         self.bar.setRange(0, max(0, total) if is_counting else 0)
         self.bar.setValue(min(done, total) if total else done)

@@ -5,6 +5,7 @@ Keys and the wheel go to the canvas, unless a person works in a control of the p
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from napari.layers import Layer
 from napari.settings import get_settings
 from napari.utils.key_bindings import USER_KEYMAP, coerce_keybinding
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtGui import QPainter, QPalette, QPen
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSlider,
@@ -233,6 +235,15 @@ ACTIONS: tuple[Action, ...] = (
         to_translate("Move a cursor by the arrow keys and click by Enter; once more ends it."),
     ),
     Action(
+        "go_to_panel",
+        "F6",
+        to_translate("Go to the panel"),
+        to_translate(
+            "Take the keys to the panel, where they were last; once more, or Escape, takes them "
+            "back to the image."
+        ),
+    ),
+    Action(
         "queue_done",
         "Shift-D",
         to_translate("Done"),
@@ -377,12 +388,45 @@ _PLAIN = (QLabel, QAbstractButton, QProgressBar)
 _WATCHED = "napari-intseg watched"
 """The Qt property that marks a widget as watched."""
 
+_BY_HAND = (QEvent.Type.KeyPress, QEvent.Type.MouseButtonPress)
+"""What a person begins a choice with."""
+
+
+class _Ring(QWidget):  # type: ignore[misc, unused-ignore]
+    """Shows which control has the keyboard: napari's style marks next to none of them.
+
+    It lies in the control, so that it moves, scrolls and goes with it.
+    """
+
+    def __init__(self, control: QWidget) -> None:
+        super().__init__(control)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        # napari's style fills the ground of plain widgets when the theme changes
+        self.setStyleSheet("background: transparent")
+        self.setGeometry(control.rect())
+        control.installEventFilter(self)
+        self.show()
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        """Stay as large as the control; called by Qt."""
+        if event.type() == QEvent.Type.Resize:
+            self.setGeometry(watched.rect())
+        return False
+
+    def paintEvent(self, _event: Any) -> None:
+        """Draw a line in the colour of the theme's text; called by Qt."""
+        painter = QPainter(self)
+        painter.setPen(QPen(self.palette().color(QPalette.ColorRole.WindowText), 2))
+        painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        painter.end()
+
 
 class Focus(QObject):  # type: ignore[misc, unused-ignore]
     """Keeps the wheel from controls without the focus, and gives the focus back to the canvas.
 
     A choice is made: a box has chosen, a button was pressed, a number was entered. From then on the
-    keys are those of the canvas again.
+    keys are those of the canvas again. What was chosen or ticked by a key keeps the focus: whoever
+    has no mouse goes on from there, and goes back by Escape. A ring shows where it is.
 
     Parameters
     ----------
@@ -393,7 +437,24 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
     def __init__(self, panel: QWidget) -> None:
         super().__init__(panel)
         self._panel = panel
+        self._ring: _Ring | None = None
+        # the control that had the focus last, and whether a key is what it was told last
+        self._last: QWidget | None = None
+        self._is_by_key = False
         self._watch(panel)
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            app.focusChanged.connect(self._moved)
+
+    def move(self) -> None:
+        """Take the focus into the panel, where it was last; back to the canvas if it is there."""
+        if self._is_inside(QApplication.focusWidget()):
+            self._give_back()
+            return
+        one = self._last if self._can_have_it(self._last) else self._first()
+        if one is not None:
+            # by this reason lists and fields show that they have it, as after Tab
+            one.setFocus(Qt.FocusReason.TabFocusReason)
 
     def give_back(self, *_: object) -> None:
         """Give the focus to the canvas of the window, once what happens now is done."""
@@ -407,9 +468,47 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
             # so that what is around it scrolls
             event.ignore()
             return True
+        if kind in _BY_HAND:
+            self._is_by_key = kind == QEvent.Type.KeyPress
+            # what a control makes nothing of comes up to the panel
+            if watched is self._panel and self._is_by_key and event.key() == Qt.Key.Key_Escape:
+                self._give_back()
+                return True
         if kind == QEvent.Type.ChildPolished:
             self._watch_children(watched)
         return False
+
+    def _moved(self, _before: QWidget | None, now: QWidget | None) -> None:
+        ring, self._ring = self._ring, None
+        # what is taken apart may have the focus until then
+        with suppress(RuntimeError):
+            if ring is not None:
+                ring.hide()
+                ring.deleteLater()
+        with suppress(RuntimeError):
+            if now is not None and self._is_inside(now):
+                self._ring = _Ring(now)
+                if not _is_cell(now):
+                    self._last = now
+
+    def _is_inside(self, one: QWidget | None) -> bool:
+        return one is not None and self._panel.isAncestorOf(one)
+
+    def _can_have_it(self, one: QWidget | None) -> bool:
+        try:
+            return one is not None and one.isVisible() and one.isEnabled()
+        except RuntimeError:
+            # it is gone meanwhile
+            return False
+
+    def _first(self) -> QWidget | None:
+        one = self._panel.nextInFocusChain()
+        while one is not None and one is not self._panel:
+            takes_it = one.focusPolicy() & Qt.FocusPolicy.TabFocus
+            if takes_it and self._is_inside(one) and self._can_have_it(one):
+                return one
+            one = one.nextInFocusChain()
+        return None
 
     def _watch_children(self, parent: QObject) -> None:
         # the event would name the child, but its Python object may be of another class: PyQt gives
@@ -424,7 +523,7 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
                 continue
             one.setProperty(_WATCHED, True)
             # of these the events are many, as at every answer, and none is about wheel or children
-            if not isinstance(one, _PLAIN):
+            if not isinstance(one, _PLAIN) or _is_ticked(one):
                 one.installEventFilter(self)
             self._hear(one)
 
@@ -434,9 +533,9 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
             # the wheel gives no focus
             one.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         if isinstance(one, QComboBox):
-            one.activated.connect(self.give_back)
+            one.activated.connect(self._chosen)
         elif isinstance(one, QAbstractButton):
-            one.clicked.connect(self.give_back)
+            one.clicked.connect(self._chosen if _is_ticked(one) else self.give_back)
         elif isinstance(one, QTabBar):
             one.tabBarClicked.connect(self.give_back)
         elif isinstance(one, QTableView | QListWidget):
@@ -453,6 +552,12 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
             if editor is not None:
                 editor.returnPressed.connect(self.give_back)
 
+    def _chosen(self, *_: object) -> None:
+        # a script that presses has told it nothing
+        is_by_key, self._is_by_key = self._is_by_key, False
+        if not is_by_key:
+            self.give_back()
+
     def _give_back(self) -> None:
         try:
             window = self._panel.window()
@@ -465,6 +570,11 @@ class Focus(QObject):  # type: ignore[misc, unused-ignore]
             return
         if canvas is not None and window is not None and window.isVisible():
             canvas.setFocus(Qt.FocusReason.OtherFocusReason)
+
+
+def _is_ticked(one: QWidget) -> bool:
+    """Whether a press leaves a button pressed: a tick, a heading, a tool."""
+    return isinstance(one, QAbstractButton) and one.isCheckable()
 
 
 def _is_cell(focused: QWidget | None) -> bool:

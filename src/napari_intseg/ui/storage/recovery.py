@@ -117,17 +117,9 @@ class Recovery:
 
     def go_on(self) -> None:
         """Replay the interrupted work in the worker's thread, and show it."""
+        self._withdraw()
         offer = self.offer
         if offer is None or self.is_replaying:
-            return
-        # replayed work would take the place of the new work, with nothing to bring that back
-        if self._has_begun(offer.image):
-            self._controller.signals.failed.emit(
-                Message(
-                    "New work on this image has begun. Undo does not bring the earlier back; "
-                    "remove its Labels and Points layers first, then go on with the earlier work."
-                )
-            )
             return
         if self._controller.image_controller is None:
             self._controller.new_object()
@@ -210,6 +202,7 @@ class Recovery:
             self._looked_at, self.offer = looked, None
             if looked is not None:
                 self._look(looked)
+        self._withdraw()
         # a list, since `_end` changes the dictionary
         for other in [b for b in self._files if b.is_closed]:
             self._end(other)
@@ -221,6 +214,18 @@ class Recovery:
             self._attach(image_controller)
         file = None if image_controller is None else self._files.get(image_controller)
         self.trouble = None if file is None else file.trouble
+
+    def _withdraw(self) -> None:
+        """Offer nothing once new work has begun; nothing would bring that back."""
+        if self.offer is None or self.is_replaying or not self._has_begun(self.offer.image):
+            return
+        # its journal stays for another time
+        self.offer = None
+        self._controller.signals.message.emit(
+            Message(
+                "The interrupted work is kept: it is offered again when the image is opened anew."
+            )
+        )
 
     def _look(self, looked: "RecognisedImage") -> None:
         """Have the image recognised, and interrupted work on it found, in the worker's thread."""

@@ -937,6 +937,11 @@ Teilungen und Verschmelzungen gezeigt. Angenommene und gesperrte Objekte behalte
       <translation>Fortsetzen</translation>
     </message>
     <message>
+      <location filename="../qt/keybindings.py" />
+      <source>Go to the panel</source>
+      <translation>Zur Leiste</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>Go to the plane that disagrees most</source>
       <translation>Zur Schicht mit dem größten Unterschied</translation>
@@ -1496,11 +1501,6 @@ setzen. Gemischte Ebenen: wie angezeigt.</translation>
       <location filename="../storage/recovery.py" />
       <source>New work has begun meanwhile; the earlier work stays saved.</source>
       <translation>Inzwischen wurde neue Arbeit begonnen; die frühere bleibt gespeichert.</translation>
-    </message>
-    <message>
-      <location filename="../storage/recovery.py" />
-      <source>New work on this image has begun. Undo does not bring the earlier back; remove its Labels and Points layers first, then go on with the earlier work.</source>
-      <translation>An diesem Bild wurde neu begonnen. Rückgängig bringt die frühere Arbeit nicht zurück; entfernen Sie zuerst seine Labels- und Punkte-Ebene und setzen Sie dann die frühere Arbeit fort.</translation>
     </message>
     <message>
       <location filename="../controllers/image_controller.py" />
@@ -2368,6 +2368,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <translation>Jedes Objekt der Ebene als eigenes übernehmen.</translation>
     </message>
     <message>
+      <location filename="../qt/keybindings.py" />
+      <source>Take the keys to the panel, where they were last; once more, or Escape, takes them back to the image.</source>
+      <translation>Die Tasten in die Leiste holen, dorthin, wo sie zuletzt waren; noch einmal oder Escape bringt sie zum Bild zurück.</translation>
+    </message>
+    <message>
       <location filename="../panels/cloud_panel.py" />
       <source>Take the last click back</source>
       <translation>Letzten Klick zurücknehmen</translation>
@@ -2471,6 +2476,11 @@ Ganz links bleiben sie, wie das Modell sie gab. Jeder Export enthält sie wie ge
       <location filename="../controllers/image_queue.py" />
       <source>The images that are left are looked at in the background; the least sure comes first.</source>
       <translation>Die übrigen Bilder werden im Hintergrund angesehen; das unsicherste kommt zuerst.</translation>
+    </message>
+    <message>
+      <location filename="../storage/recovery.py" />
+      <source>The interrupted work is kept: it is offered again when the image is opened anew.</source>
+      <translation>Die unterbrochene Arbeit bleibt erhalten: Sie wird wieder angeboten, wenn das Bild neu geöffnet wird.</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />

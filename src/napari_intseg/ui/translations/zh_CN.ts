@@ -937,6 +937,11 @@ divisions and merges. Accepted and locked objects keep their numbers; one undo.<
       <translation>继续</translation>
     </message>
     <message>
+      <location filename="../qt/keybindings.py" />
+      <source>Go to the panel</source>
+      <translation>转到面板</translation>
+    </message>
+    <message>
       <location filename="../panels/compare_panel.py" />
       <source>Go to the plane that disagrees most</source>
       <translation>转到分歧最大的层面</translation>
@@ -1495,11 +1500,6 @@ are mixed: as displayed.</source>
       <location filename="../storage/recovery.py" />
       <source>New work has begun meanwhile; the earlier work stays saved.</source>
       <translation>期间已开始新的工作；先前的工作仍已保存。</translation>
-    </message>
-    <message>
-      <location filename="../storage/recovery.py" />
-      <source>New work on this image has begun. Undo does not bring the earlier back; remove its Labels and Points layers first, then go on with the earlier work.</source>
-      <translation>该图像上已开始新的工作。撤销无法恢复先前的工作；请先移除其标签和点图层，再继续先前的工作。</translation>
     </message>
     <message>
       <location filename="../controllers/image_controller.py" />
@@ -2367,6 +2367,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <translation>取用图层中的所有对象，各自独立。</translation>
     </message>
     <message>
+      <location filename="../qt/keybindings.py" />
+      <source>Take the keys to the panel, where they were last; once more, or Escape, takes them back to the image.</source>
+      <translation>将键盘焦点移到面板中上次所在的位置；再按一次或按 Escape 回到图像。</translation>
+    </message>
+    <message>
       <location filename="../panels/cloud_panel.py" />
       <source>Take the last click back</source>
       <translation>收回最后一次点击</translation>
@@ -2470,6 +2475,11 @@ All the way left they are as the model gave them. Every export has them as seen.
       <location filename="../controllers/image_queue.py" />
       <source>The images that are left are looked at in the background; the least sure comes first.</source>
       <translation>剩余图像将在后台查看；最无把握者在前。</translation>
+    </message>
+    <message>
+      <location filename="../storage/recovery.py" />
+      <source>The interrupted work is kept: it is offered again when the image is opened anew.</source>
+      <translation>中断的工作已保留：重新打开图像时会再次提供。</translation>
     </message>
     <message>
       <location filename="../panels/model_panel.py" />
