@@ -329,9 +329,8 @@ class PromptPanel(QWidget):  # type: ignore[misc, unused-ignore]
         self.round.offer(offered)
         for tool, button in self.tools.items():
             is_offered = tool in offered or (button is self.round and "lasso" in offered)
-            # one tool is no choice; while a model is being loaded it looks as for most of them
-            is_loading = controller.loader.model is None
-            button.setVisible(is_loading or (is_offered and len(offered) > 1))
+            # one tool is no choice
+            button.setVisible(is_offered and len(offered) > 1)
         self.done.setVisible(controller.outliner.is_open)
         self.follow.setVisible(controller.outliner.is_open)
         self._show_tool()
