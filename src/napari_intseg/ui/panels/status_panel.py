@@ -171,8 +171,8 @@ class StatusPanel(QWidget):  # type: ignore[misc, unused-ignore]
         # three lines, or two and the bar, so that nothing above moves; a longer text is in the
         # tooltip as well. napari's style sets the font when the widget is in its window, after it
         # was made
-        for one in (self.line, self.bar, self.cancel):
-            one.ensurePolished()
+        for part in (self.line, self.bar, self.cancel):
+            part.ensurePolished()
         # as high as it wants to be
         self.line.setMinimumHeight(0)
         self.line.setMaximumHeight(WITHOUT_LIMIT)
