@@ -291,9 +291,7 @@ def _clicked(clicks: Tensor, prob: Tensor, truth: Tensor, rng: np.random.Generat
     return torch.from_numpy(table).to(clicks.device)
 
 
-def parameter_groups(
-    net: ClickPyramid, lr: float, *, encoder: float = 0.3
-) -> list[dict[str, Any]]:
+def parameter_groups(net: ClickPyramid, lr: float, *, encoder: float = 0.3) -> list[dict[str, Any]]:
     """Return the optimiser's groups: the encoder at a share of the rate, vectors without decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
