@@ -277,9 +277,9 @@ def replayed(model: Any, query: Any, image: np.ndarray) -> dict[str, Any]:
 
 def cut_out(model: Any, prompts: Any, side: tuple[int, int]) -> dict[str, Any]:
     """Return what travels when two views of a slice in bytes are asked about."""
-    from napari_intseg.core.segmenter import Picture, PictureView, Query
+    from napari_intseg.core.segmenter import PictureView, Query, SlicePicture
 
-    picture = Picture(np.zeros(side, np.uint8))
+    picture = SlicePicture(np.zeros(side, np.uint8))
     whole = PictureView(picture, (0, side[0], 0, side[1]), side)
     crop = PictureView(picture, (16, side[0] - 16, 20, side[1] - 20), side)
 

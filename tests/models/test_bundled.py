@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_intseg.core.prompts import Box, Click, Prompts, Scribble
-from napari_intseg.core.segmenter import Answer, Picture, PictureView, Prepared, Query, Traits
+from napari_intseg.core.segmenter import Answer, PictureView, Prepared, Query, SlicePicture, Traits
 from napari_intseg.errors import WeightsError
 from napari_intseg.models import device as device_module
 from napari_intseg.models.bundled import (
@@ -51,7 +51,7 @@ def model():
 def test_a_view_of_a_picture_is_encoded_as_the_image_of_it(model, rng, most):
     values = rng.integers(0, most, (64, 96)).astype(np.uint8)
     whole = np.repeat(values[..., None], 3, 2).astype(np.float32) / 255
-    picture = Picture(values)
+    picture = SlicePicture(values)
     views = [
         PictureView(picture, (0, 64, 0, 96), (64, 96)),
         whole[:, ::-1],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_intseg.core.segmenter import Picture, PictureView
+from napari_intseg.core.segmenter import PictureView, SlicePicture
 from napari_intseg.errors import DeviceError
 from napari_intseg.inference.intensity import Intensity
 from napari_intseg.inference.view import View
@@ -40,7 +40,7 @@ def test_a_device_cuts_out_views_as_they_are_read(
         view = View(5, 45, 8, 64, out_shape, (50, 70))
         wanted = view.read(lambda rows, cols: values[rows, cols], Intensity())
         wanted = wanted[:, ::-1] if mirrored else wanted
-        asked = PictureView(Picture(values), view.box, out_shape, mirrored)
+        asked = PictureView(SlicePicture(values), view.box, out_shape, mirrored)
         found = cut_out(torch.from_numpy(values), asked)
         np.testing.assert_allclose(found[0].permute(1, 2, 0), wanted, rtol=0, atol=1e-5)
 
@@ -58,7 +58,7 @@ def test_a_picture_goes_to_a_device_once_for_all_views_of_it(
         return torch.from_numpy(values)
 
     monkeypatch.setattr(net_model, "upload", upload)
-    picture = Picture(np.eye(8, dtype=np.uint8))
+    picture = SlicePicture(np.eye(8, dtype=np.uint8))
     hosted.cut_out(PictureView(picture, (0, 8, 0, 8), (8, 8)))
     hosted.cut_out(PictureView(picture, (2, 6, 2, 6), (8, 8), mirrored=True))
     assert len(sent) == 1

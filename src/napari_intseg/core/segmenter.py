@@ -161,7 +161,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Picture:
+class SlicePicture:
     """A slice as it is shown, in bytes: what a device cuts views out of itself.
 
     Parameters
@@ -179,7 +179,7 @@ class PictureView:
 
     Parameters
     ----------
-    picture : Picture
+    picture : SlicePicture
         The slice.
     box : (int, int, int, int)
         ``(row0, row1, col0, col1)``, half-open, inside the picture.
@@ -189,7 +189,7 @@ class PictureView:
         Whether left and right change places.
     """
 
-    picture: Picture
+    picture: SlicePicture
     box: tuple[int, int, int, int]
     shape: tuple[int, int]
     mirrored: bool = False

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_intseg.core.prompts import Click, Prompts
-from napari_intseg.core.segmenter import Array, FloatArray, Picture, PictureView, Prepared
+from napari_intseg.core.segmenter import Array, FloatArray, PictureView, Prepared, SlicePicture
 from napari_intseg.inference.blur import blurred
 from napari_intseg.inference.intensity import CT_WINDOWS, Intensity, slice_limits
 from napari_intseg.inference.patch import Patch
@@ -434,7 +434,9 @@ class SliceAppearance:
         if picture is None:
             raw = self.read(slice(0, self.shape[0]), slice(0, self.shape[1]))
             shown = seen.intensity.to_grey(raw) if raw.ndim == 2 else seen.intensity.to_rgb(raw)
-            picture = Picture(np.clip(np.rint(shown * np.float32(255)), 0, 255).astype(np.uint8))
+            picture = SlicePicture(
+                np.clip(np.rint(shown * np.float32(255)), 0, 255).astype(np.uint8)
+            )
             size = picture.values.nbytes
             kept = Prepared(self.shape, picture, size, size)
             self.store.put((self.key, ("picture", seen.name)), kept)

@@ -18,10 +18,10 @@ from napari_intseg.core.segmenter import (
     NOTHING,
     Array,
     FloatArray,
-    Picture,
     PictureView,
     Prepared,
     Saving,
+    SlicePicture,
     Traits,
     is_out_of_memory,
 )
@@ -219,7 +219,7 @@ class OnDevice:
         self._saving = NOTHING
         self._home: tuple[torch.device, torch.dtype] | None = None
         self._exact: dict[str, Tensor] | None = None
-        self._there: WeakKeyDictionary[Prepared | Picture, Any] | None = None
+        self._there: WeakKeyDictionary[Prepared | SlicePicture, Any] | None = None
         self.settle()
 
     @property
@@ -286,7 +286,7 @@ class OnDevice:
         picture = view.picture
         return cut_out(self.on_device(picture, lambda: upload(picture.values, self.device)), view)
 
-    def on_device(self, prepared: Prepared | Picture, load: Callable[[], T]) -> T:
+    def on_device(self, prepared: Prepared | SlicePicture, load: Callable[[], T]) -> T:
         """Return what a question needs of an image or picture, on the device.
 
         It is loaded for the first question, and stays there as long as the image is kept, until
